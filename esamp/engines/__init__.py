@@ -1,0 +1,1 @@
+"""Engines: what runs the LLM and drives a decode policy."""

@@ -1,0 +1,66 @@
+"""The LM head of a transformers model as tensors, checked against the model's own logits."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from esamp.engines.huggingface.taps import Taps, find_head_module
+from esamp.head import Head
+
+__all__ = ["read_head"]
+
+_TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-4}
+_TOLERANCE_HALF = 2e-2
+
+
+@torch.no_grad()
+def read_head(model: PreTrainedModel) -> Head:
+    """Weight, bias, soft-cap and scale of the model's head.
+
+    Weight and bias are the output embeddings', the soft-cap is the configuration's; the scale is read off one forward
+    of two tokens. What head and forward say must then agree, so that a model which treats its logits in a way that is
+    not known here is refused rather than sampled wrongly.
+
+    Raises:
+        ValueError: the head has no floating-point weight matrix, or its logits are not the model's.
+    """
+    module = find_head_module(model)
+    weight = getattr(module, "weight", None)
+    if not isinstance(weight, Tensor) or weight.dim() != 2 or not weight.is_floating_point() or weight.is_meta:
+        raise ValueError(
+            "model must have an LM head with a floating-point weight matrix in memory, and that of "
+            f"{type(model).__name__} is {module}; load it without quantising or off-loading the head (llm_int8_skip_modules=['lm_head'])"
+        )
+    bias = getattr(module, "bias", None)
+    config = model.config.get_text_config(decoder=True)
+    plain = Head(weight.detach(), bias.detach() if isinstance(bias, Tensor) else None)
+    capped = replace(plain, softcap=getattr(config, "final_logit_softcapping", None))
+    with Taps(model) as taps:
+        ids = torch.tensor([[0, min(1, plain.vocabulary - 1)]], device=weight.device)
+        logits = model(input_ids=ids, use_cache=False).logits[:, -1].float()
+        deep = taps.deep
+    assert deep is not None, "the pre-hook of the head ran in the forward above"
+    tolerance = _TOLERANCE.get(weight.dtype, _TOLERANCE_HALF)
+    for head in (capped, _with_scale(plain, deep, logits)):
+        if head.vocabulary == logits.shape[1] and _distance(head.full(deep), logits) < tolerance:
+            return head
+    raise ValueError(
+        f"model {type(model).__name__} makes its logits in a way that is not W h + b with a scale or a soft-cap; "
+        "ESamp needs the logits of a predicted hidden state and cannot compute them for this model"
+    )
+
+
+def _with_scale(plain: Head, deep: Tensor, logits: Tensor) -> Head:
+    """The head whose scale fits the logits best."""
+    raw, wanted = plain.full(deep).double(), logits.double()
+    if raw.shape != wanted.shape or not raw.any():
+        return plain
+    return replace(plain, scale=float((raw * wanted).sum() / raw.square().sum()))
+
+
+def _distance(got: Tensor, wanted: Tensor) -> float:
+    return float((got - wanted).norm() / wanted.norm().clamp_min(1e-12))

@@ -1,0 +1,41 @@
+"""Everything a batch of samples leaves behind, written step by step into tensors allocated once."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from esamp.policy import Drawn, Fused
+
+__all__ = ["History"]
+
+
+class History:
+    """Per-token records of all rows of a batch, [rows, steps], and per-step losses, [groups, steps].
+
+    Args:
+        groups: number of prompts.
+        n: samples per prompt.
+        steps: longest sample.
+        device: where the records live.
+    """
+
+    def __init__(self, groups: int, n: int, steps: int, device: torch.device) -> None:
+        shape = (groups * n, steps)
+        self.tokens = torch.zeros(shape, dtype=torch.int64, device=device)
+        self.candidates = torch.zeros(shape, dtype=torch.int64, device=device)
+        self.log_probs = torch.full(shape, torch.nan, device=device)
+        self.reference_log_probs = torch.full(shape, torch.nan, device=device)
+        self.novelty = torch.full(shape, torch.nan, device=device)
+        self.kl = torch.full(shape, torch.nan, device=device)
+        self.loss = torch.full((groups, steps), torch.nan, device=device)
+
+    def write(self, step: int, rows: Tensor, fused: Fused, drawn: Drawn, reference: Tensor) -> None:
+        """Record one step of the rows whose places in the batch are `rows`; `reference` are the LLM's logits."""
+        chosen = reference.gather(-1, drawn.tokens.unsqueeze(-1)).squeeze(-1)
+        self.tokens[rows, step] = drawn.tokens
+        self.candidates[rows, step] = fused.candidates.count()
+        self.log_probs[rows, step] = drawn.log_probs
+        self.reference_log_probs[rows, step] = chosen - reference.logsumexp(dim=-1)
+        self.novelty[rows, step] = fused.error_norm
+        self.kl[rows, step] = fused.kl

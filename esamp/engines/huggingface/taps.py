@@ -1,0 +1,87 @@
+"""Where h¹ and hᴸ are read from a decoder-only model of transformers: two hooks, found by the model's own accessors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import TracebackType
+
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
+from transformers import PreTrainedModel
+
+__all__ = ["Taps", "find_first_layer", "find_head_module"]
+
+
+def find_first_layer(model: PreTrainedModel) -> nn.Module:
+    """The first decoder layer: the head of the outermost list that is as long as the model is deep.
+
+    Raises:
+        ValueError: the model has no such list.
+    """
+    depth = getattr(model.config.get_text_config(decoder=True), "num_hidden_layers", None)
+    if isinstance(depth, int) and depth > 0:
+        # Modules come outermost first, so a list of as many experts inside a layer is never met before the layers.
+        for module in model.get_decoder().modules():
+            if isinstance(module, nn.ModuleList) and len(module) == depth:
+                return module[0]
+    raise ValueError(
+        f"model must have a list of num_hidden_layers = {depth} decoder layers, and {type(model).__name__} has none; "
+        "ESamp reads the residual stream after the first of them: use a decoder-only transformer"
+    )
+
+
+def find_head_module(model: PreTrainedModel) -> nn.Module:
+    """The LM head: the model's output embeddings.
+
+    Raises:
+        ValueError: the model has none.
+    """
+    head = model.get_output_embeddings()
+    if head is None:
+        raise ValueError(
+            f"model must have an LM head, and {type(model).__name__}.get_output_embeddings() is None; "
+            "load it with AutoModelForCausalLM"
+        )
+    return head
+
+
+class Taps:
+    """While entered, each forward leaves h¹ and hᴸ of the last position in `shallow` and `deep`.
+
+    Args:
+        model: a decoder-only model with an LM head.
+        on_shallow: called with h¹ as soon as the first layer is done; may be set and unset at any time.
+    """
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        self._first_layer = find_first_layer(model)
+        self._head = find_head_module(model)
+        self._hooks: list[RemovableHandle] = []
+        self.on_shallow: Callable[[Tensor], None] | None = None
+        self.shallow: Float[Tensor, "rows d"] | None = None
+        self.deep: Float[Tensor, "rows d"] | None = None
+
+    def __enter__(self) -> Taps:
+        self._hooks = [
+            self._first_layer.register_forward_hook(self._after_first_layer),
+            self._head.register_forward_pre_hook(self._before_head),
+        ]
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for hook in self._hooks:
+            hook.remove()
+        self._hooks = []
+        self.on_shallow = self.shallow = self.deep = None
+
+    def _after_first_layer(self, module: nn.Module, inputs: object, output: Tensor | tuple[Tensor, ...]) -> None:
+        hidden = output[0] if isinstance(output, tuple) else output
+        self.shallow = hidden[:, -1]
+        if self.on_shallow is not None:
+            self.on_shallow(self.shallow)
+
+    def _before_head(self, module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        self.deep = inputs[0][:, -1]

@@ -1,0 +1,25 @@
+"""Pure tensor maths, each formula once.
+
+>>> import torch
+>>> from esamp.functional import beta_mix
+>>> beta_mix(torch.tensor([[1.0, 0.0]]), torch.tensor([[2.0, 0.0]]), torch.tensor([0.5]))
+tensor([[0.5000, 0.0000]])
+"""
+
+from esamp.functional.distributions import entropy, kl_divergence, masked_log_softmax
+from esamp.functional.fusion import beta_mix
+from esamp.functional.novelty import error_norm, tilt_from_error
+from esamp.functional.objective import closed_form, log_partition, objective, reward
+
+__all__ = [
+    "beta_mix",
+    "closed_form",
+    "entropy",
+    "error_norm",
+    "kl_divergence",
+    "log_partition",
+    "masked_log_softmax",
+    "objective",
+    "reward",
+    "tilt_from_error",
+]

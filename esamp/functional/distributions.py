@@ -1,0 +1,36 @@
+"""Distributions over padded candidate lists: `mask` is False where a place of the list is empty."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+__all__ = ["entropy", "kl_divergence", "masked_log_softmax"]
+
+
+def masked_log_softmax(
+    logits: Float[Tensor, "rows candidates"], mask: Bool[Tensor, "rows candidates"]
+) -> Float[Tensor, "rows candidates"]:
+    """Log-probabilities of softmax(logits) over the places where `mask` holds; -inf elsewhere."""
+    return logits.masked_fill(~mask, -torch.inf).log_softmax(dim=-1)
+
+
+def entropy(log_probs: Float[Tensor, "rows candidates"]) -> Float[Tensor, " rows"]:
+    """Shannon entropy H = -sum p log p in nats; a place with p = 0 adds nothing.
+
+    >>> round(entropy(torch.tensor([[0.5, 0.5, 0.0]]).log()).item(), 4)
+    0.6931
+    """
+    return -(log_probs.exp() * log_probs.clamp_min(torch.finfo(log_probs.dtype).min)).sum(dim=-1)
+
+
+def kl_divergence(
+    log_probs: Float[Tensor, "rows candidates"], reference: Float[Tensor, "rows candidates"]
+) -> Float[Tensor, " rows"]:
+    """KL(p ‖ p_ref) = sum p (log p - log p_ref) in nats, from log-probabilities over the same candidates.
+
+    A place that is empty in `log_probs` (p = 0) adds nothing.
+    """
+    gap = torch.where(log_probs == -torch.inf, 0.0, log_probs - reference)
+    return (log_probs.exp() * gap).sum(dim=-1)

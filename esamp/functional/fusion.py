@@ -1,0 +1,23 @@
+"""Formulas that fuse the LLM's logits with the distiller's."""
+
+from __future__ import annotations
+
+from jaxtyping import Float
+from torch import Tensor
+
+__all__ = ["beta_mix"]
+
+
+def beta_mix(
+    reference: Float[Tensor, "rows candidates"],
+    distilled: Float[Tensor, "rows candidates"],
+    beta: Float[Tensor, " rows"],
+) -> Float[Tensor, "rows candidates"]:
+    """Z' = (1 + β) z - β ẑ (ESamp, Eq. 6), computed as z + β (z - ẑ), which is exactly z at β = 0.
+
+    Args:
+        reference: the LLM's logits z.
+        distilled: the distiller's logits ẑ; finite.
+        beta: exploration strength of each row.
+    """
+    return reference + beta.unsqueeze(-1) * (reference - distilled)

@@ -1,0 +1,37 @@
+"""The paper's fusion."""
+
+from __future__ import annotations
+
+from typing import final
+
+from jaxtyping import Bool, Float
+from torch import Tensor
+from typing_extensions import override
+
+from esamp.functional import beta_mix
+from esamp.fusion.base import LatentWeights, NoveltyFusion, fusions
+
+__all__ = ["BetaMix"]
+
+
+@final
+@fusions.register("beta_mix")
+class BetaMix(NoveltyFusion):
+    """z' = (1 + β) z - β ẑ (ESamp, Eq. 6).
+
+    The optimum of E[r] - KL(π ‖ π_ref)/β for the reward r = log π_ref - log q, q = softmax(ẑ).
+    """
+
+    @override
+    def __call__(
+        self,
+        reference: Float[Tensor, "rows candidates"],
+        distilled: Float[Tensor, "rows candidates"],
+        beta: Float[Tensor, " rows"],
+        mask: Bool[Tensor, "rows candidates"],
+    ) -> Float[Tensor, "rows candidates"]:
+        return beta_mix(reference, distilled, beta)
+
+    @override
+    def latent_weights(self, beta: Float[Tensor, " rows"]) -> LatentWeights:
+        return LatentWeights(1 + beta, beta)

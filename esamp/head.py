@@ -1,0 +1,81 @@
+"""The frozen LM head as tensors: logits of any hidden state, for the whole vocabulary or for candidates only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from esamp.candidates import Candidates
+
+__all__ = ["Head"]
+
+# Above this share of the vocabulary one matrix product beats gathering rows.
+_DENSE_SHARE = 0.25
+
+
+@dataclass(frozen=True)
+class Head:
+    """z = c tanh(s (W h + b) / c): weight, bias b, logit scale s and soft-cap c, each where the architecture has it.
+
+    Attributes:
+        weight: W, [vocab, d], in the model's dtype.
+        bias: b, [vocab] or None.
+        scale: s; 1 for most models.
+        softcap: c (Gemma 2's soft-capping) or None.
+    """
+
+    weight: Float[Tensor, "vocab d"]
+    bias: Float[Tensor, " vocab"] | None = None
+    scale: float = 1.0
+    softcap: float | None = None
+
+    @property
+    def linear(self) -> bool:
+        """A mix of hidden states gives the same mix of logits: there is no soft-cap."""
+        return self.softcap is None
+
+    @property
+    def vocabulary(self) -> int:
+        """Number of tokens the head scores."""
+        return self.weight.shape[0]
+
+    def full(self, hidden: Float[Tensor, "rows d"]) -> Float[Tensor, "rows vocab"]:
+        """Logits of the whole vocabulary, float32."""
+        logits = (hidden.to(self.weight.dtype) @ self.weight.T).float()
+        return self._finish(logits if self.bias is None else logits + self.bias)
+
+    def at(self, hidden: Float[Tensor, "rows d"], candidates: Candidates) -> Float[Tensor, "rows candidates"]:
+        """Logits of the candidates only, float32; 0 in empty places.
+
+        Dot products with the candidates' rows of W; where the lists are long, one projection and a gather.
+        """
+        if candidates.whole_vocabulary:
+            return self.full(hidden)
+        if candidates.ids.numel() > _DENSE_SHARE * self.vocabulary:
+            return self.full(hidden).gather(-1, candidates.ids).masked_fill(~candidates.mask, 0.0)
+        row, place = candidates.mask.nonzero(as_tuple=True)
+        token = candidates.ids[row, place]
+        logits = (self.weight[token].float() * hidden[row].float()).sum(dim=-1)
+        if self.bias is not None:
+            logits = logits + self.bias[token]
+        return torch.zeros_like(candidates.reference).index_put((row, place), self._finish(logits))
+
+    def mixed(
+        self,
+        deep: Float[Tensor, "rows d"],
+        predicted: Float[Tensor, "rows d"],
+        a: Float[Tensor, " rows"],
+        b: Float[Tensor, " rows"],
+    ) -> Float[Tensor, "rows vocab"]:
+        """a·z - b·ẑ with one projection instead of two: W(a hᴸ - b ĥᴸ) + (a - b) bias. For linear heads only."""
+        a, b = a.unsqueeze(-1), b.unsqueeze(-1)
+        logits = ((a * deep.float() - b * predicted.float()).to(self.weight.dtype) @ self.weight.T).float()
+        return self._finish(logits if self.bias is None else logits + (a - b) * self.bias)
+
+    def _finish(self, logits: Tensor) -> Tensor:
+        if self.scale != 1.0:
+            logits = logits * self.scale
+        return logits if self.softcap is None else self.softcap * torch.tanh(logits / self.softcap)

@@ -1,0 +1,124 @@
+"""What an engine asks of a decoding method, step by step; plain sampling is the simplest answer."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import final
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+from typing_extensions import override
+
+from esamp.candidates import Candidates, Filters
+from esamp.draw import gumbel_argmax
+from esamp.functional import masked_log_softmax
+from esamp.rows import Rows
+
+__all__ = ["DecodePolicy", "Drawn", "Fused", "PlainPolicy"]
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """The tokens of one step.
+
+    Attributes:
+        tokens: token ids, int64 [rows].
+        log_probs: log-probability of each under the distribution it was drawn from.
+    """
+
+    tokens: Int[Tensor, " rows"]
+    log_probs: Float[Tensor, " rows"]
+
+
+@dataclass(frozen=True)
+class Fused:
+    """The distribution of one step, and what may be said of it. Diagnostics stay tensors until someone reads them.
+
+    Attributes:
+        candidates: what may be drawn.
+        logits: fused logits z' of the candidates, before temperature.
+        log_probs: log softmax(z'/T) over the candidates; -inf in empty places.
+        error_norm: ‖e‖ = ‖hᴸ - ĥᴸ‖ of each row; NaN where there is no prediction.
+        kl: KL(π_new ‖ π_ref) over the candidates, nats.
+    """
+
+    candidates: Candidates
+    logits: Float[Tensor, "rows candidates"]
+    log_probs: Float[Tensor, "rows candidates"]
+    error_norm: Float[Tensor, " rows"]
+    kl: Float[Tensor, " rows"]
+
+    def draw(self, seed: int, sample: Int[Tensor, " rows"], step: int) -> Drawn:
+        """Draw one token for each row: a function of (seed, sample, step, token id) and the distribution alone."""
+        candidates = self.candidates
+        place = gumbel_argmax(
+            self.log_probs, candidates.ids, seed, sample, step, whole_vocabulary=candidates.whole_vocabulary
+        ).unsqueeze(-1)
+        return Drawn(candidates.ids.gather(-1, place).squeeze(-1), self.log_probs.gather(-1, place).squeeze(-1))
+
+
+class DecodePolicy(ABC):
+    """One decode step of a sampling method, driven by an engine: begin → fuse → (the engine draws) → learn.
+
+    Data goes one way. The engine calls `begin` as soon as the first layer is done, `fuse` when the logits are there,
+    and `learn` once the step's tokens are drawn.
+    """
+
+    @abstractmethod
+    def begin(self, shallow: Float[Tensor, "rows d"], rows: Rows) -> None:
+        """The first layer is done: h¹ of these rows, at the position whose logits will be sampled."""
+
+    @abstractmethod
+    def fuse(self, deep: Float[Tensor, "rows d"], reference: Float[Tensor, "rows vocab"]) -> Fused:
+        """The head is done: hᴸ and the LLM's logits z of the same rows, to be turned into a distribution."""
+
+    @abstractmethod
+    def learn(self, deep: Float[Tensor, "rows d"], alive: Bool[Tensor, " rows"] | None = None) -> None:
+        """The step is over: learn from (h¹, hᴸ) of the living rows; None: all rows are alive."""
+
+    @abstractmethod
+    def losses(self) -> Float[Tensor, " groups"]:
+        """Each group's loss in the last step; NaN where nothing was learnt."""
+
+    @abstractmethod
+    def resets(self) -> Int[Tensor, " groups"]:
+        """How often each group was reset because its loss or prediction was not finite."""
+
+
+@final
+class PlainPolicy(DecodePolicy):
+    """Plain sampling from the filtered logits: what every other method is measured against.
+
+    Args:
+        filters: temperature, top-k, top-p, min-p.
+        groups: number of groups, for the shape of its diagnostics.
+    """
+
+    def __init__(self, filters: Filters, groups: int = 1) -> None:
+        self.filters = filters
+        self.groups = groups
+
+    @override
+    def begin(self, shallow: Float[Tensor, "rows d"], rows: Rows) -> None:
+        pass
+
+    @override
+    def fuse(self, deep: Float[Tensor, "rows d"], reference: Float[Tensor, "rows vocab"]) -> Fused:
+        candidates = self.filters.select(reference.float())
+        log_probs = masked_log_softmax(candidates.reference / self.filters.temperature, candidates.mask)
+        zero = log_probs.new_zeros(len(log_probs))
+        return Fused(candidates, candidates.reference, log_probs, torch.full_like(zero, torch.nan), zero)
+
+    @override
+    def learn(self, deep: Float[Tensor, "rows d"], alive: Bool[Tensor, " rows"] | None = None) -> None:
+        pass
+
+    @override
+    def losses(self) -> Float[Tensor, " groups"]:
+        return torch.full((self.groups,), torch.nan)
+
+    @override
+    def resets(self) -> Int[Tensor, " groups"]:
+        return torch.zeros(self.groups, dtype=torch.int64)

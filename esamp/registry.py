@@ -1,0 +1,96 @@
+"""Names of parts: `registry.build("mlp")` and its friendly errors."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from esamp.checks import check_choice
+
+__all__ = ["Registry"]
+
+Part = TypeVar("Part")
+
+
+class Registry(Generic[Part]):
+    """The named parts of one zoo.
+
+    A part is asked for by an instance, a class, a registry name (`"mlp"`), a class name (`"MLPDistiller"`)
+    or a dotted path (`"my_package.MyDistiller"`).
+    """
+
+    def __init__(self, kind: str, base: type[Part]) -> None:
+        self.kind = kind
+        self.base = base
+        self._classes: dict[str, type[Part]] = {}
+
+    def register(self, name: str) -> Callable[[type[Part]], type[Part]]:
+        """Class decorator that files a part under `name`.
+
+        Raises:
+            ValueError: the name is taken by another class.
+        """
+
+        def file(cls: type[Part]) -> type[Part]:
+            if self._classes.setdefault(name, cls) is not cls:
+                raise ValueError(
+                    f"{self.kind} name {name!r} is taken by {self._classes[name].__name__}; choose another"
+                )
+            return cls
+
+        return file
+
+    def names(self) -> list[str]:
+        """All registry names, sorted."""
+        return sorted(self._classes)
+
+    def name_of(self, part: Part) -> str:
+        """The registry name of a part's class, or its class name where it has none."""
+        return next((name for name, cls in self._classes.items() if cls is type(part)), type(part).__name__)
+
+    def resolve(self, name: str) -> type[Part]:
+        """The class behind a registry name, a class name or a dotted path.
+
+        Raises:
+            ValueError: nothing goes by that name (the message lists the nearest ones), or it is no such part.
+        """
+        by_class_name = {cls.__name__: cls for cls in self._classes.values()}
+        if name in self._classes:
+            return self._classes[name]
+        if name in by_class_name:
+            return by_class_name[name]
+        if "." in name:
+            return self._check_class(_import(self.kind, name), name)
+        check_choice(self.kind, name, [*self._classes, *by_class_name])
+        raise AssertionError("unreachable: check_choice raises")
+
+    def build(self, part: Part | type[Part] | str) -> Part:
+        """An instance: of the named class with its defaults, or `part` itself where it is one already.
+
+        Raises:
+            TypeError: `part` is neither an instance nor a class of this kind, nor a name.
+            ValueError: nothing goes by that name.
+        """
+        if isinstance(part, str):
+            return self.resolve(part)()
+        if isinstance(part, type):
+            return self._check_class(part, part.__name__)()
+        if isinstance(part, self.base):
+            return part
+        names = ", ".join(self.names())
+        raise TypeError(f"{self.kind} must be a {self.base.__name__}, its class or one of {names}, got {part!r}")
+
+    def _check_class(self, found: object, name: str) -> type[Part]:
+        if inspect.isclass(found) and issubclass(found, self.base) and not inspect.isabstract(found):
+            return found
+        raise ValueError(f"{self.kind} {name!r} is not a concrete subclass of {self.base.__name__}, but {found!r}")
+
+
+def _import(kind: str, path: str) -> object:
+    module, _, attribute = path.rpartition(".")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise ValueError(f"{kind} {path!r} cannot be imported: {error}; give an importable dotted path") from error

@@ -1,0 +1,95 @@
+"""What `generate` gives back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+__all__ = ["Diagnostics", "GenerationResult", "Sample"]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One finished sample.
+
+    Attributes:
+        prompt: index of its prompt.
+        index: its sample index among the n of the prompt.
+        text: the text, without special tokens and without the stop string.
+        token_ids: the tokens drawn, int64 [tokens], the end-of-sequence token or the stop string's included.
+        log_probs: of each token under the distribution it was drawn from (filtered and fused, at temperature T).
+        reference_log_probs: of each token under the LLM alone (no filter, T = 1); their mean gives the perplexity.
+        novelty: ‖e‖ of the context each token was drawn in; NaN where there was no prediction.
+        kl: KL(π_new ‖ π_ref) of the step each token was drawn in, nats.
+        candidates: number of candidates it was drawn from.
+        finish_reason: "eos", "stop" (a stop string) or "length" (max_new_tokens).
+    """
+
+    prompt: int
+    index: int
+    text: str
+    token_ids: Int[Tensor, " tokens"]
+    log_probs: Float[Tensor, " tokens"]
+    reference_log_probs: Float[Tensor, " tokens"]
+    novelty: Float[Tensor, " tokens"]
+    kl: Float[Tensor, " tokens"]
+    candidates: Int[Tensor, " tokens"]
+    finish_reason: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain Python values, for JSON; NaN becomes None."""
+        tensors = ("token_ids", "log_probs", "reference_log_probs", "novelty", "kl", "candidates")
+        columns = {name: [None if v != v else v for v in getattr(self, name).tolist()] for name in tensors}
+        head = {"prompt": self.prompt, "index": self.index, "text": self.text, "finish_reason": self.finish_reason}
+        return head | columns
+
+
+@dataclass(frozen=True)
+class Diagnostics:
+    """How the distillers did, one row a prompt. Tensors, until you read them.
+
+    Attributes:
+        loss: mean squared error of each step's prediction, before that step's update; NaN where nothing was learnt.
+        resets: how often the group's distiller was reset because its loss or prediction was not finite.
+    """
+
+    loss: Float[Tensor, "prompts steps"]
+    resets: Int[Tensor, " prompts"]
+
+    @staticmethod
+    def join(parts: list[Diagnostics]) -> Diagnostics:
+        """Diagnostics of consecutive batches of prompts as one; shorter ones are padded with NaN."""
+        steps = max((part.loss.shape[1] for part in parts), default=0)
+        loss = [torch.nn.functional.pad(p.loss, (0, steps - p.loss.shape[1]), value=torch.nan) for p in parts]
+        return Diagnostics(torch.cat(loss), torch.cat([p.resets for p in parts]))
+
+
+@dataclass(frozen=True)
+class GenerationResult:
+    """n samples of each prompt.
+
+    Attributes:
+        prompts: the prompts as text, chat template applied.
+        samples: `samples[p][i]` is sample i of prompt p.
+        diagnostics: how the distillers did.
+        settings: every setting of the run, for the record.
+    """
+
+    prompts: list[str]
+    samples: list[list[Sample]]
+    diagnostics: Diagnostics
+    settings: dict[str, Any] = field(default_factory=dict[str, Any])
+
+    @property
+    def texts(self) -> list[list[str]]:
+        """`texts[p][i]` is the text of sample i of prompt p."""
+        return [[sample.text for sample in samples] for samples in self.samples]
+
+    @property
+    def tokens(self) -> int:
+        """Number of tokens drawn in all."""
+        return sum(len(sample.token_ids) for samples in self.samples for sample in samples)

@@ -1,0 +1,228 @@
+"""ESampSampler: a model and three parts make n diverse samples."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, final
+
+import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from esamp.callbacks import Callback, GenerateStart, ProgressBar
+from esamp.candidates import Filters
+from esamp.checks import check_choice, check_integer
+from esamp.distillers import Distiller, distillers
+from esamp.engines.huggingface.engine import HuggingFaceEngine, Prompt
+from esamp.engines.huggingface.loading import load
+from esamp.engines.huggingface.loop import Batch, DecodeLoop
+from esamp.explorer import Explorer
+from esamp.fusion import NoveltyFusion, fusions
+from esamp.policy import DecodePolicy, PlainPolicy
+from esamp.request import Beta, Request, check_beta
+from esamp.result import Diagnostics, GenerationResult, Sample
+from esamp.schedulers import OverlapScheduler, schedulers
+
+__all__ = ["ESampSampler"]
+
+
+@final
+class ESampSampler:
+    """Exploratory Sampling (arXiv 2604.24927): n samples of a prompt that avoid what the others have made predictable.
+
+    Args:
+        model: any decoder-only transformers model.
+        tokenizer: its tokenizer.
+        distiller: predicts hᴸ from h¹: a `Distiller`, its class, or a name ("mlp").
+        fusion: tilts the logits: a `NoveltyFusion`, its class, or a name ("beta_mix").
+        scheduler: when the distiller's work runs: an `OverlapScheduler`, its class, or a name ("synchronous").
+        beta: exploration strength β >= 0; 0 is plain sampling. `generate` can override it.
+        warmup: updates of a prompt's distiller before its fusion starts.
+        filtering: "post-filter" (temperature and filters choose the candidates from the LLM's own logits, fusion acts
+            on those) or "pre-filter" (fusion acts on the whole vocabulary, then the filters).
+
+    Raises:
+        TypeError: an argument is of the wrong type.
+        ValueError: an argument is out of range, a part's name is unknown, or the model cannot be tapped.
+
+    The parts given are recipes: every call of `generate` works on fresh state.
+    """
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        *,
+        distiller: Distiller | type[Distiller] | str = "mlp",
+        fusion: NoveltyFusion | type[NoveltyFusion] | str = "beta_mix",
+        scheduler: OverlapScheduler | type[OverlapScheduler] | str = "synchronous",
+        beta: float = 0.25,
+        warmup: int = 1,
+        filtering: str = "post-filter",
+    ) -> None:
+        self.distiller = distillers.build(distiller)
+        self.fusion = fusions.build(fusion)
+        self.scheduler = schedulers.build(scheduler)
+        self.beta = check_beta(beta)
+        self.warmup = check_integer("warmup", warmup, low=1, hint="an untrained distiller is noise")
+        self.filtering = check_choice("filtering", filtering, ("post-filter", "pre-filter"))
+        self.engine = HuggingFaceEngine(model, tokenizer)
+        self.distiller.memory(self.engine.head.weight.shape[1])  # its sizes fit this model, or it says why not
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        model: str | Path = "smollm2-135m",
+        *,
+        dtype: torch.dtype | str = "auto",
+        device: torch.device | str | None = None,
+        **parts: Any,
+    ) -> ESampSampler:
+        """A sampler on a model loaded by name.
+
+        Args:
+            model: "smollm2-135m" (the embedded one), a folder in transformers' format, or a hub id.
+            dtype: of the weights; "auto" is the checkpoint's own.
+            device: None: a GPU where there is one.
+            **parts: the keyword arguments of `ESampSampler`.
+
+        Raises:
+            ModuleNotFoundError: the embedded model's package is not installed.
+            ValueError: nothing can be loaded by that name.
+        """
+        return cls(*load(model, dtype, device), **parts)
+
+    def generate(
+        self,
+        prompts: Prompt | Sequence[Prompt],
+        n: int = 16,
+        *,
+        max_new_tokens: int = 128,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        min_p: float | None = 0.05,
+        seed: int = 0,
+        beta: Beta | None = None,
+        stop: str | Sequence[str] = (),
+        chat: bool = False,
+        batch_size: int | None = None,
+        callbacks: Sequence[Callback] = (),
+        progress: bool = False,
+    ) -> GenerationResult:
+        """N samples of each prompt.
+
+        Args:
+            prompts: a prompt or a list of them; each is raw text, or chat messages that go through the template.
+            n: samples of each prompt; they share one distiller.
+            max_new_tokens: longest sample, in tokens.
+            temperature: T > 0.
+            top_k: keep the k most probable tokens; None: off.
+            top_p: keep the smallest set with this probability mass; None: off.
+            min_p: keep what is at least this fraction as probable as the most probable token; None: off.
+            seed: of the draws; the same seed gives the same samples, whatever else is in the batch.
+            beta: overrides the sampler's β. A number, or a tensor [n] or [prompts, n] with one β for each sample; a
+                tensor of zeros watches (the distiller learns, diagnostics are filled) and steers nothing.
+            stop: strings that end a sample; they are cut off its text.
+            chat: pass plain strings through the chat template too, as one user message.
+            batch_size: prompts decoded together; None: all of them.
+            callbacks: hooks, in Lightning's manner.
+            progress: show a progress bar on stderr.
+
+        Raises:
+            TypeError: an argument is of the wrong type.
+            ValueError: an argument is out of range, empty or contradictory, or a prompt does not fit the context.
+        """
+        request = Request.check(
+            self.engine,
+            prompts,
+            n=n,
+            max_new_tokens=max_new_tokens,
+            filters=Filters(temperature, top_k, top_p, min_p),
+            seed=seed,
+            beta=self.beta if beta is None else beta,
+            stop=stop,
+            chat=chat,
+            batch_size=batch_size,
+        )
+        callbacks = [*callbacks, ProgressBar()] if progress else callbacks
+        settings = self._settings(request)
+        for callback in callbacks:
+            callback.on_generate_start(GenerateStart(len(request.texts), n, max_new_tokens, settings))
+        samples: list[list[Sample]] = [[] for _ in request.texts]
+        diagnostics: list[Diagnostics] = []
+        # Learning needs autograd, which a caller's inference mode would forbid.
+        with torch.inference_mode(False):
+            for batch in request.batches():
+                diagnostics.append(self._decode(batch, request, samples, callbacks))
+        for of_prompt in samples:
+            of_prompt.sort(key=lambda sample: sample.index)
+        result = GenerationResult(request.texts, samples, Diagnostics.join(diagnostics), settings)
+        for callback in callbacks:
+            callback.on_generate_end(result)
+        return result
+
+    def describe(self, filters: Filters | None = None) -> str:
+        """The pipeline of one decode step, in order, a line a stage."""
+        stages = self._stages(filters or Filters(min_p=0.05))
+        return "\n".join(f"{number}. {stage}" for number, stage in enumerate(stages, 1))
+
+    def _decode(
+        self, batch: Batch, request: Request, samples: list[list[Sample]], callbacks: Sequence[Callback]
+    ) -> Diagnostics:
+        policy = self._policy(batch, request)
+        with DecodeLoop(self.engine, policy, batch) as loop:
+            while loop.running:
+                record = loop.step()
+                for sample in record.finished:
+                    samples[sample.prompt].append(sample)
+                for callback in callbacks:
+                    for sample in record.finished:
+                        callback.on_sample_end(sample)
+                    callback.on_step(record)
+        return Diagnostics(loop.history.loss, policy.resets())
+
+    def _policy(self, batch: Batch, request: Request) -> DecodePolicy:
+        groups = len(batch.prompts)
+        if request.beta is None:
+            return PlainPolicy(request.filters, groups)
+        beta = request.beta[batch.first_prompt : batch.first_prompt + groups].to(self.engine.device)
+        return Explorer(
+            self.distiller,
+            self.fusion,
+            self.scheduler,
+            self.engine.head,
+            request.filters,
+            beta,
+            warmup=self.warmup,
+            prefilter=self.filtering == "pre-filter",
+        )
+
+    def _settings(self, request: Request) -> dict[str, Any]:
+        parts = {
+            "model": self.engine.model.config.name_or_path,
+            "distiller": distillers.name_of(self.distiller),
+            "fusion": fusions.name_of(self.fusion),
+            "scheduler": schedulers.name_of(self.scheduler),
+            "warmup": self.warmup,
+            "filtering": self.filtering,
+        }
+        return parts | request.settings()
+
+    def _stages(self, filters: Filters) -> Iterator[str]:
+        head = self.engine.head
+        model, distiller = type(self.engine.model).__name__, type(self.distiller).__name__
+        scheduler, fusion = type(self.scheduler).__name__, type(self.fusion).__name__
+        select = f"candidates: {filters.describe()}"
+        fuse = f"fusion: {fusion} with beta = {self.beta:g}, after {self.warmup} update(s) of the group"
+        yield f"tap shallow: after the first layer of {model}, width {head.weight.shape[1]}"
+        yield f"predict: {distiller}, one slot a prompt, scheduled by {scheduler}"
+        yield f"tap deep: the input of the LM head, {head.vocabulary} tokens"
+        if self.filtering == "post-filter":
+            yield f"{select} of the reference logits"
+            yield f"{fuse}, on the candidates only"
+        else:
+            yield f"{fuse}, on the whole vocabulary"
+            yield f"{select} of the fused logits"
+        yield f"draw: Gumbel-max at temperature {filters.temperature:g}, keyed by (seed, sample, step, token id)"
+        yield "learn: one step on (shallow, deep) of the living rows, finished before the next prediction"

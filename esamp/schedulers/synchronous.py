@@ -1,0 +1,44 @@
+"""No overlap: the simplest scheduler, and the truth the others are held to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar, final
+
+from typing_extensions import override
+
+from esamp.schedulers.base import OverlapScheduler, Pending, schedulers
+
+__all__ = ["SynchronousScheduler"]
+
+T = TypeVar("T")
+
+
+@final
+@dataclass(frozen=True)
+class _Done(Pending[T], Generic[T]):
+    result: T
+
+    @override
+    def value(self) -> T:
+        return self.result
+
+
+@final
+@schedulers.register("synchronous")
+class SynchronousScheduler(OverlapScheduler):
+    """Runs work in line, at the moment it is submitted.
+
+    >>> scheduler = SynchronousScheduler()
+    >>> scheduler.wait(scheduler.submit(lambda: 6 * 7))
+    42
+    """
+
+    @override
+    def submit(self, work: Callable[[], T]) -> Pending[T]:
+        return _Done(work())
+
+    @override
+    def wait(self, pending: Pending[T]) -> T:
+        return pending.value()
