@@ -34,7 +34,9 @@ class ProgressBar(Callback):
         self._total = start.prompts * start.n
         self._finished = 0
         # An upper bound: samples may end before max_new_tokens; the bar's total shrinks as they do.
-        self._bar = tqdm[Any](total=self._total * start.max_new_tokens, desc=self.description, unit="tok", leave=False)
+        bound = self._total * start.max_new_tokens
+        bar: tqdm[Any] = tqdm(total=bound, desc=self.description, unit="tok", leave=False)
+        self._bar = bar
 
     @override
     def on_step(self, record: StepRecord) -> None:

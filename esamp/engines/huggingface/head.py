@@ -33,7 +33,8 @@ def read_head(model: PreTrainedModel) -> Head:
     if not isinstance(weight, Tensor) or weight.dim() != 2 or not weight.is_floating_point() or weight.is_meta:
         raise ValueError(
             "model must have an LM head with a floating-point weight matrix in memory, and that of "
-            f"{type(model).__name__} is {module}; load it without quantising or off-loading the head (llm_int8_skip_modules=['lm_head'])"
+            f"{type(model).__name__} is {module}; load it without quantising or off-loading the head "
+            "(llm_int8_skip_modules=['lm_head'])"
         )
     bias = getattr(module, "bias", None)
     config = model.config.get_text_config(decoder=True)
