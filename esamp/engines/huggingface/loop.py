@@ -31,6 +31,7 @@ class Batch:
         max_new_tokens: longest sample.
         seed: of the draws.
         stop: strings that end a sample.
+        eos: token ids that end a sample.
     """
 
     prompts: list[list[int]]
@@ -39,6 +40,7 @@ class Batch:
     max_new_tokens: int
     seed: int
     stop: Sequence[str] = ()
+    eos: frozenset[int] = frozenset()
 
 
 class DecodeLoop:
@@ -119,7 +121,7 @@ class DecodeLoop:
 
     def _finish_reasons(self, tokens: Tensor) -> list[str]:
         """Why each row ends with this token; empty where it goes on. The one place where the host waits for tokens."""
-        eos, last = self.engine.eos_ids, self._step + 1 == self.batch.max_new_tokens
+        eos, last = self.batch.eos, self._step + 1 == self.batch.max_new_tokens
         reasons = ["eos" if token in eos else "" for token in tokens.tolist()]
         if self.batch.stop:
             for i, place in enumerate(self._place.tolist()):

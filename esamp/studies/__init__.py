@@ -1,0 +1,1 @@
+"""Runs that measure the library and its method."""

@@ -1,0 +1,83 @@
+"""What ESamp costs: the same loop with and without it, in alternating pairs."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from esamp.callbacks import Callback
+from esamp.sampler import ESampSampler
+
+__all__ = ["Overhead", "measure_overhead"]
+
+
+@dataclass(frozen=True)
+class Overhead:
+    """Times of alternating pairs.
+
+    Attributes:
+        plain: seconds of each run with β = 0.
+        explored: seconds of the run with ESamp that followed it.
+        tokens: tokens of each run; the same in all of them.
+    """
+
+    plain: list[float]
+    explored: list[float]
+    tokens: int
+
+    @property
+    def shares(self) -> list[float]:
+        """Of each pair, the time ESamp adds over the time of plain sampling."""
+        return [after / before - 1 for before, after in zip(self.plain, self.explored, strict=True)]
+
+    @property
+    def median_share(self) -> float:
+        """Median of `shares`."""
+        return statistics.median(self.shares)
+
+    def summary(self) -> str:
+        """One line: the median share with its spread, and both speeds."""
+        plain, explored = (self.tokens / statistics.median(seconds) for seconds in (self.plain, self.explored))
+        return (
+            f"ESamp adds {self.median_share:+.1%} of the time (median of {len(self.plain)} alternating pairs, "
+            f"{min(self.shares):+.1%} to {max(self.shares):+.1%}); {plain:.1f} tokens/s plain, {explored:.1f} with ESamp"
+        )
+
+
+def measure_overhead(
+    sampler: ESampSampler,
+    prompts: Sequence[str],
+    *,
+    n: int = 16,
+    max_new_tokens: int = 64,
+    min_p: float | None = 0.05,
+    pairs: int = 5,
+    callbacks: Sequence[Callback] = (),
+) -> Overhead:
+    """Time `generate` with β = 0 and with the sampler's β in turn, after one warm-up of each.
+
+    All samples run to `max_new_tokens`, so that both do the same number of forwards of the same rows.
+
+    Raises:
+        ValueError: an argument is out of range.
+    """
+
+    def seconds(seed: int, beta: float) -> float:
+        start = time.perf_counter()
+        sampler.generate(
+            prompts,
+            n,
+            max_new_tokens=max_new_tokens,
+            min_p=min_p,
+            seed=seed,
+            beta=beta,
+            ignore_eos=True,
+            callbacks=callbacks,
+        )
+        return time.perf_counter() - start
+
+    timed = [(seconds(seed, 0.0), seconds(seed, sampler.beta)) for seed in range(pairs + 1)]
+    plain, explored = zip(*timed[1:], strict=True)
+    return Overhead(list(plain), list(explored), len(prompts) * n * max_new_tokens)
