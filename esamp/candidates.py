@@ -21,7 +21,7 @@ class Candidates:
         ids: token ids [rows, candidates], ascending within a row; 0 where the place is empty.
         reference: the LLM's logits z of those tokens, float32, before temperature.
         mask: False where a place is empty.
-        whole_vocabulary: the ids of every row are 0, 1, 2, ...: nothing was filtered away.
+        whole_vocabulary: the ids of every row are 0, 1, 2, ...: no filter is on.
     """
 
     ids: Int[Tensor, "rows candidates"]
@@ -98,7 +98,8 @@ class Filters:
         """The candidates of each row. `logits` are float32 and before temperature."""
         if self.keeps_all:
             ids = torch.arange(logits.shape[-1], device=logits.device).expand(logits.shape)
-            return Candidates(ids, logits, torch.ones_like(logits, dtype=torch.bool), whole_vocabulary=True)
+            # What the model itself forbids, with a logit of -inf, no fusion may raise.
+            return Candidates(ids, logits, logits > -torch.inf, whole_vocabulary=True)
         keep = self.keep(logits)
         rows, tokens = keep.nonzero(as_tuple=True)
         count = keep.sum(dim=-1)

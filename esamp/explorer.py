@@ -101,14 +101,15 @@ class Explorer(DecodePolicy):
         step = self._current("fuse")
         deep, reference = deep.float(), reference.float()
         predicted = self.scheduler.wait(step.predicted)
-        sound = predicted.isfinite().all(dim=-1)
+        norm = error_norm(deep, predicted)
+        # Where the norm overflows, the logits of the prediction may overflow too.
+        sound = norm.isfinite()
         slot = step.rows.slot
         self._broken = torch.zeros_like(self.updates).index_add_(0, slot, (~sound).long()) > 0
         ready = (self.updates >= self.warmup) & ~self._broken
         beta = self.beta[slot, step.rows.lane] * ready[slot]
-        norm = error_norm(deep, predicted)
         # The logits of a broken prediction are multiplied by β = 0, so they must be numbers.
-        predicted = torch.where(sound.unsqueeze(-1), predicted, deep)
+        predicted = predicted.masked_fill(~sound.unsqueeze(-1), 0.0)
         choose = self._fuse_then_filter if self.prefilter else self._filter_then_fuse
         candidates, logits = choose(deep, predicted, reference, beta)
         log_probs = masked_log_softmax(logits / self.filters.temperature, candidates.mask)
@@ -130,6 +131,8 @@ class Explorer(DecodePolicy):
 
     @override
     def resets(self) -> Int[Tensor, " groups"]:
+        if self._losses is not None:
+            self.scheduler.wait(self._losses)
         return self._resets.clone()
 
     def _current(self, call: str) -> _Step:
@@ -157,6 +160,10 @@ class Explorer(DecodePolicy):
         else:
             everything = torch.ones_like(reference, dtype=torch.bool)
             logits = self.fusion(reference, self.head.full(predicted), beta, everything)
+        # A projection of its own may differ from the model's in the last bit, and at β = 0 nothing may change; nor may
+        # a token return that the model itself forbids.
+        untouched = (beta == 0).unsqueeze(-1) | (reference == -torch.inf)
+        logits = torch.where(untouched, reference, logits)
         fused = self.filters.select(logits)
         before = reference.gather(-1, fused.ids)
         return Candidates(fused.ids, before, fused.mask, fused.whole_vocabulary), fused.reference

@@ -45,7 +45,7 @@ class Head:
     def full(self, hidden: Float[Tensor, "rows d"]) -> Float[Tensor, "rows vocab"]:
         """Logits of the whole vocabulary, float32."""
         logits = (hidden.to(self.weight.dtype) @ self.weight.T).float()
-        return self._finish(logits if self.bias is None else logits + self.bias)
+        return self._finish(logits if self.bias is None else logits + self.bias.float())
 
     def at(self, hidden: Float[Tensor, "rows d"], candidates: Candidates) -> Float[Tensor, "rows candidates"]:
         """Logits of the candidates only, float32; 0 in empty places.
@@ -60,7 +60,7 @@ class Head:
         token = candidates.ids[row, place]
         logits = (self.weight[token].float() * hidden[row].float()).sum(dim=-1)
         if self.bias is not None:
-            logits = logits + self.bias[token]
+            logits = logits + self.bias[token].float()
         return torch.zeros_like(candidates.reference).index_put((row, place), self._finish(logits))
 
     def mixed(
@@ -73,7 +73,7 @@ class Head:
         """a·z - b·ẑ with one projection instead of two: W(a hᴸ - b ĥᴸ) + (a - b) bias. For linear heads only."""
         a, b = a.unsqueeze(-1), b.unsqueeze(-1)
         logits = ((a * deep.float() - b * predicted.float()).to(self.weight.dtype) @ self.weight.T).float()
-        return self._finish(logits if self.bias is None else logits + (a - b) * self.bias)
+        return self._finish(logits if self.bias is None else logits + (a - b) * self.bias.float())
 
     def _finish(self, logits: Tensor) -> Tensor:
         if self.scale != 1.0:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 import torch
@@ -11,15 +13,18 @@ from jaxtyping import Float
 from torch import Tensor
 
 from esamp.candidates import Filters
-from esamp.checks import check_integer, check_number
+from esamp.checks import check_flag, check_integer, check_number
 from esamp.draw import MAX_SEED
 from esamp.engines.huggingface.engine import HuggingFaceEngine, Prompt
 from esamp.engines.huggingface.loop import Batch
 
 __all__ = ["Beta", "Request", "check_beta"]
 
-Beta = float | Tensor
+Beta = int | float | Tensor
 """Exploration strength: one number, or a tensor [n] or [prompts, n]."""
+
+# Far above anything of use, and low enough that z + β (z - ẑ) stays finite in float32.
+_MAX_BETA = 1e6
 
 
 def check_beta(beta: object) -> float:
@@ -27,9 +32,10 @@ def check_beta(beta: object) -> float:
 
     Raises:
         TypeError: it is not a number.
-        ValueError: it is negative, NaN or infinite.
+        ValueError: it is negative, NaN or above 1e6.
     """
-    return check_number("beta", beta, low=0, hint="0 is plain sampling, the paper's value is 0.25")
+    hint = "0 is plain sampling, the paper's value is 0.25, and generate takes a tensor of one for each sample"
+    return check_number("beta", beta, low=0, high=_MAX_BETA, hint=hint)
 
 
 @dataclass(frozen=True)
@@ -47,6 +53,7 @@ class Request:
         stop: strings that end a sample.
         eos: token ids that end a sample.
         batch_size: prompts decoded together.
+        padding: prompts of different lengths may share a batch.
     """
 
     texts: list[str]
@@ -59,6 +66,7 @@ class Request:
     stop: list[str]
     eos: frozenset[int]
     batch_size: int
+    padding: bool
 
     @classmethod
     def check(
@@ -86,8 +94,10 @@ class Request:
         check_integer("max_new_tokens", max_new_tokens, low=1)
         check_integer("seed", seed, low=0, high=MAX_SEED)
         listed = _list_of_prompts(prompts)
-        if batch_size is not None:
-            check_integer("batch_size", batch_size, low=1, hint="pass None to decode all prompts together")
+        check_flag("chat", chat)
+        if batch_size is None:
+            batch_size = len(listed)
+        check_integer("batch_size", batch_size, low=1, hint="pass None to decode all prompts together")
         texts = [engine.render(prompt, chat=chat) for prompt in listed]
         encoded = [
             engine.encode(text, templated=chat or not isinstance(prompt, str))
@@ -95,6 +105,7 @@ class Request:
         ]
         for index, ids in enumerate(encoded):
             _check_length(index, len(ids), max_new_tokens, engine.context_length)
+            _check_ids(index, ids, engine.known_tokens)
         return cls(
             texts,
             encoded,
@@ -104,15 +115,20 @@ class Request:
             seed,
             _beta_per_sample(beta, len(texts), n),
             _check_stop(stop),
-            frozenset() if ignore_eos else engine.eos_ids,
-            batch_size or len(texts),
+            frozenset() if check_flag("ignore_eos", ignore_eos) else engine.eos_ids,
+            batch_size,
+            padding=batch_size == 1 or len({len(ids) for ids in encoded}) == 1 or engine.pads_left,
         )
 
     def batches(self) -> Iterator[Batch]:
-        """The prompts in batches of `batch_size`."""
-        for first in range(0, len(self.prompts), self.batch_size):
+        """The prompts in batches of at most `batch_size`, of one length each where they cannot be padded."""
+        first = 0
+        while first < len(self.prompts):
             prompts = self.prompts[first : first + self.batch_size]
+            if not self.padding:
+                prompts = list(next(groupby(prompts, key=len))[1])
             yield Batch(prompts, first, self.n, self.max_new_tokens, self.seed, self.stop, self.eos)
+            first += len(prompts)
 
     def settings(self) -> dict[str, Any]:
         """The request as plain values, for the record; a tensor β becomes a list."""
@@ -136,19 +152,19 @@ def _list_of_prompts(prompts: Any) -> list[Prompt]:
     if isinstance(prompts, str) or _is_chat(prompts):
         prompts = [prompts]
     if not isinstance(prompts, Sequence) or isinstance(prompts, bytes):
-        raise TypeError(f"{wanted}, got {type(prompts).__name__}")
+        raise TypeError(f"{wanted}, got {reprlib.repr(prompts)}")
     if not prompts:
         raise ValueError(f"{wanted}, got an empty list; pass at least one prompt")
     for index, prompt in enumerate(prompts):
+        if isinstance(prompt, Sequence) and not (prompt.strip() if isinstance(prompt, str) else prompt):
+            raise ValueError(f"prompts[{index}] is empty, got {prompt!r}; pass at least one word or message")
         if not isinstance(prompt, str) and not _is_chat(prompt):
-            raise TypeError(f"{wanted}, and prompts[{index}] is {prompt!r}")
-        if not prompt or (isinstance(prompt, str) and not prompt.strip()):
-            raise ValueError(f"prompts[{index}] is empty; pass at least one word or message")
+            raise TypeError(f"{wanted}, and prompts[{index}] is {reprlib.repr(prompt)}")
     return list(prompts)
 
 
 def _is_chat(prompt: Any) -> bool:
-    """A list of {"role": ..., "content": ...}."""
+    """A list of messages, each {"role": ..., "content": ...}."""
     return (
         isinstance(prompt, Sequence)
         and not isinstance(prompt, str | bytes)
@@ -170,6 +186,14 @@ def _check_length(index: int, length: int, max_new_tokens: int, context: int | N
     )
 
 
+def _check_ids(index: int, ids: list[int], known: int) -> None:
+    if max(ids) >= known:
+        raise ValueError(
+            f"tokenizer must be the model's own: it makes token {max(ids)} of prompts[{index}], and the model knows "
+            f"{known} tokens; load both from one place"
+        )
+
+
 def _check_stop(stop: object) -> list[str]:
     strings = [stop] if isinstance(stop, str) else stop
     if not isinstance(strings, Sequence) or not all(isinstance(string, str) for string in strings):
@@ -185,10 +209,13 @@ def _beta_per_sample(beta: Beta, prompts: int, n: int) -> Tensor | None:
         return torch.full((prompts, n), number) if number > 0 else None
     if beta.shape not in {(n,), (prompts, n)}:
         raise ValueError(
-            f"beta must be a number or a tensor of shape ({n},) or ({prompts}, {n}), got {tuple(beta.shape)}"
+            f"beta must be a number or a tensor of shape ({n},) or ({prompts}, {n}) = (prompts, n), "
+            f"got {tuple(beta.shape)}"
         )
-    if not bool((beta.isfinite() & (beta >= 0)).all()):
-        raise ValueError(f"beta must hold finite numbers >= 0, got {beta}")
+    if beta.dtype is torch.bool or beta.is_complex():
+        raise TypeError(f"beta must be a tensor of real numbers, got {beta.dtype}; use beta.float()")
+    if not bool(((beta >= 0) & (beta <= _MAX_BETA)).all()):
+        raise ValueError(f"beta must hold finite numbers in [0, {_MAX_BETA:g}], got {beta}; 0 is plain sampling")
     return beta.float().expand(prompts, n).clone()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, final
@@ -10,8 +11,9 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from esamp.callbacks import Callback, GenerateStart, ProgressBar
+from esamp.callbacks.base import check_callbacks
 from esamp.candidates import Filters
-from esamp.checks import check_choice, check_integer
+from esamp.checks import check_choice, check_flag, check_integer
 from esamp.distillers import Distiller, distillers
 from esamp.engines.huggingface.engine import HuggingFaceEngine, Prompt
 from esamp.engines.huggingface.loading import load
@@ -88,8 +90,13 @@ class ESampSampler:
 
         Raises:
             ModuleNotFoundError: the embedded model's package is not installed.
-            ValueError: nothing can be loaded by that name.
+            TypeError: an argument is of the wrong type.
+            ValueError: nothing can be loaded by that name, or another argument is wrong.
         """
+        # What is misspelt is told before a model is read, which may take minutes.
+        inspect.signature(cls).bind(model, None, **parts)
+        zoos = {"distiller": distillers, "fusion": fusions, "scheduler": schedulers}
+        parts |= {name: zoo.build(parts[name]) for name, zoo in zoos.items() if name in parts}
         return cls(*load(model, dtype, device), **parts)
 
     def generate(
@@ -148,10 +155,25 @@ class ESampSampler:
             chat=chat,
             batch_size=batch_size,
         )
-        callbacks = [*callbacks, ProgressBar()] if progress else callbacks
+        hooks = check_callbacks(callbacks)
+        hooks += [ProgressBar()] if check_flag("progress", progress) else []
+        try:
+            return self._run(request, hooks)
+        except BaseException as error:
+            for callback in hooks:
+                callback.on_exception(error)
+            raise
+
+    def describe(self, filters: Filters | None = None) -> str:
+        """The pipeline of one decode step, in order, a line a stage."""
+        stages = self._stages(filters or Filters(min_p=0.05))
+        return "\n".join(f"{number}. {stage}" for number, stage in enumerate(stages, 1))
+
+    def _run(self, request: Request, callbacks: list[Callback]) -> GenerationResult:
         settings = self._settings(request)
+        start = GenerateStart(len(request.texts), request.n, request.max_new_tokens, settings)
         for callback in callbacks:
-            callback.on_generate_start(GenerateStart(len(request.texts), n, max_new_tokens, settings))
+            callback.on_generate_start(start)
         samples: list[list[Sample]] = [[] for _ in request.texts]
         diagnostics: list[Diagnostics] = []
         # Learning needs autograd, which a caller's inference mode would forbid.
@@ -164,11 +186,6 @@ class ESampSampler:
         for callback in callbacks:
             callback.on_generate_end(result)
         return result
-
-    def describe(self, filters: Filters | None = None) -> str:
-        """The pipeline of one decode step, in order, a line a stage."""
-        stages = self._stages(filters or Filters(min_p=0.05))
-        return "\n".join(f"{number}. {stage}" for number, stage in enumerate(stages, 1))
 
     def _decode(
         self, batch: Batch, request: Request, samples: list[list[Sample]], callbacks: Sequence[Callback]

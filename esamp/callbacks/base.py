@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import reprlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +15,7 @@ from esamp.policy import Drawn, Fused
 if TYPE_CHECKING:
     from esamp.result import GenerationResult, Sample
 
-__all__ = ["Callback", "GenerateStart", "StepRecord"]
+__all__ = ["Callback", "GenerateStart", "StepRecord", "check_callbacks"]
 
 
 @dataclass(frozen=True)
@@ -70,3 +72,17 @@ class Callback:
 
     def on_generate_end(self, result: GenerationResult) -> None:
         """All samples are complete."""
+
+    def on_exception(self, error: BaseException) -> None:
+        """The run ends here, by an error or by Ctrl-C, which goes on to the caller; `on_generate_end` does not come."""
+
+
+def check_callbacks(callbacks: object) -> list[Callback]:
+    """`callbacks` as a list.
+
+    Raises:
+        TypeError: it is not a sequence of `Callback` instances.
+    """
+    if not isinstance(callbacks, Sequence) or not all(isinstance(callback, Callback) for callback in callbacks):
+        raise TypeError(f"callbacks must be a list of esamp.Callback instances, got {reprlib.repr(callbacks)}")
+    return list(callbacks)

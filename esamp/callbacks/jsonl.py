@@ -44,6 +44,13 @@ class JSONLWriter(Callback):
 
     @override
     def on_generate_end(self, result: GenerationResult) -> None:
+        self._close()
+
+    @override
+    def on_exception(self, error: BaseException) -> None:
+        self._close()
+
+    def _close(self) -> None:
         if self._file is not None:
             os.close(self._file)
             self._file = None

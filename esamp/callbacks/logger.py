@@ -8,6 +8,7 @@ import torch
 from typing_extensions import override
 
 from esamp.callbacks.base import Callback, GenerateStart, StepRecord
+from esamp.checks import check_integer
 
 if TYPE_CHECKING:
     from lightning.pytorch.loggers import Logger
@@ -24,11 +25,15 @@ class LoggerCallback(Callback):
     Args:
         logger: a logger of `lightning.pytorch.loggers` (CSV, TensorBoard, W&B, MLflow, ...).
         every: log each `every`-th step.
+
+    Raises:
+        TypeError: `every` is not an integer.
+        ValueError: `every` is below 1.
     """
 
     def __init__(self, logger: Logger, every: int = 1) -> None:
         self.logger = logger
-        self.every = every
+        self.every = check_integer("every", every, low=1)
         self._step = 0
 
     @override

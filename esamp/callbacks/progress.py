@@ -50,5 +50,13 @@ class ProgressBar(Callback):
     def on_generate_end(self, result: GenerationResult) -> None:
         if self._bar is not None:
             self._bar.total = result.tokens
+        self._close()
+
+    @override
+    def on_exception(self, error: BaseException) -> None:
+        self._close()
+
+    def _close(self) -> None:
+        if self._bar is not None:
             self._bar.close()
             self._bar = None

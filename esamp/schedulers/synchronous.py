@@ -26,6 +26,16 @@ class _Done(Pending[T], Generic[T]):
 
 
 @final
+@dataclass(frozen=True)
+class _Failed(Pending[T], Generic[T]):
+    error: Exception
+
+    @override
+    def value(self) -> T:
+        raise self.error
+
+
+@final
 @schedulers.register("synchronous")
 class SynchronousScheduler(OverlapScheduler):
     """Runs work in line, at the moment it is submitted.
@@ -37,7 +47,10 @@ class SynchronousScheduler(OverlapScheduler):
 
     @override
     def submit(self, work: Callable[[], T]) -> Pending[T]:
-        return _Done(work())
+        try:
+            return _Done(work())
+        except Exception as error:  # raised by `wait`, where schedulers that run work elsewhere can raise it too
+            return _Failed(error)
 
     @override
     def wait(self, pending: Pending[T]) -> T:

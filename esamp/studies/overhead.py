@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from esamp.callbacks import Callback
+from esamp.checks import check_integer
 from esamp.sampler import ESampSampler
 
 __all__ = ["Overhead", "measure_overhead"]
@@ -42,7 +43,8 @@ class Overhead:
         plain, explored = (self.tokens / statistics.median(seconds) for seconds in (self.plain, self.explored))
         return (
             f"ESamp adds {self.median_share:+.1%} of the time (median of {len(self.plain)} alternating pairs, "
-            f"{min(self.shares):+.1%} to {max(self.shares):+.1%}); {plain:.1f} tokens/s plain, {explored:.1f} with ESamp"
+            f"{min(self.shares):+.1%} to {max(self.shares):+.1%}); "
+            f"{plain:.1f} tokens/s plain, {explored:.1f} with ESamp"
         )
 
 
@@ -63,6 +65,10 @@ def measure_overhead(
     Raises:
         ValueError: an argument is out of range.
     """
+
+    check_integer("pairs", pairs, low=1)
+    if sampler.beta == 0:
+        raise ValueError("beta must be > 0 to measure what ESamp adds, got 0; give the sampler one, such as 0.25")
 
     def seconds(seed: int, beta: float) -> float:
         start = time.perf_counter()

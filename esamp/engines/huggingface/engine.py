@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import inspect
+import reprlib
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import Cache, PreTrainedModel, PreTrainedTokenizerBase
 
 from esamp.engines.huggingface.head import read_head
-from esamp.engines.huggingface.taps import find_first_layer
+from esamp.engines.huggingface.taps import evaluation_mode, find_first_layer
 
 __all__ = ["HuggingFaceEngine", "Prompt"]
 
 Prompt = str | Sequence[Mapping[str, str]]
 """Raw text, or chat messages such as [{"role": "user", "content": "Hi"}]."""
+
+# Largest relative error of logits that a cache may bring, and padding beside it: for float32, and for half precision,
+# where rounding alone makes some. What is really wrong is of order 1.
+_CACHE_ERROR, _CACHE_ERROR_HALF = 1e-2, 0.3
+_PADDING_ERROR, _PADDING_ERROR_HALF = 1e-3, 0.05
+_PROBE_PADDING = 8
 
 
 class HuggingFaceEngine:
@@ -28,17 +36,26 @@ class HuggingFaceEngine:
 
     Raises:
         TypeError: `model` is not a `PreTrainedModel`, or `tokenizer` is no tokenizer.
-        ValueError: the model is an encoder-decoder, or has no layers or head that can be read.
+        ValueError: the model is an encoder-decoder, has no layers or head that can be read, or cannot be decoded from
+            a cache.
     """
 
     def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
         if not isinstance(model, PreTrainedModel):
-            hint = "; to load one by name use ESampSampler.from_pretrained" if isinstance(model, str) else ""
-            raise TypeError(f"model must be a transformers PreTrainedModel, got {type(model).__name__}{hint}")
+            raise TypeError(
+                f"model must be a transformers PreTrainedModel, got {reprlib.repr(model)}; "
+                "to load one by name use ESampSampler.from_pretrained"
+            )
         if not isinstance(tokenizer, PreTrainedTokenizerBase):
-            raise TypeError(f"tokenizer must be a transformers tokenizer, got {type(tokenizer).__name__}")
+            raise TypeError(
+                f"tokenizer must be a transformers tokenizer, got {reprlib.repr(tokenizer)}; "
+                "load the model's own with AutoTokenizer.from_pretrained"
+            )
         if model.config.is_encoder_decoder:
-            raise ValueError(f"model must be decoder-only, got the encoder-decoder {type(model).__name__}")
+            raise ValueError(
+                f"model must be decoder-only, got the encoder-decoder {type(model).__name__}; "
+                "load one with AutoModelForCausalLM"
+            )
         find_first_layer(model)
         self.model = model
         self.tokenizer = tokenizer
@@ -47,6 +64,12 @@ class HuggingFaceEngine:
         self._cache_name = "cache_params" if "cache_params" in accepted else "past_key_values"
         self._takes_positions = "position_ids" in accepted
         self._takes_logits_to_keep = "logits_to_keep" in accepted
+        self._half = self.head.weight.dtype.itemsize < torch.float32.itemsize
+        if not self._decoding_error(padding=0) <= (_CACHE_ERROR_HALF if self._half else _CACHE_ERROR):
+            raise ValueError(
+                f"model must give the same logits with its cache as without, and {type(model).__name__} does not when "
+                "its rows are repeated; ESamp cannot decode it: use another model"
+            )
 
     @property
     def device(self) -> torch.device:
@@ -57,6 +80,20 @@ class HuggingFaceEngine:
     def context_length(self) -> int | None:
         """Largest number of positions, or None where the architecture has no limit."""
         return getattr(self.model.config.get_text_config(decoder=True), "max_position_embeddings", None)
+
+    @property
+    def known_tokens(self) -> int:
+        """Number of token ids that the model can read."""
+        embeddings: Any = self.model.get_input_embeddings()
+        return int(embeddings.weight.shape[0])
+
+    @cached_property
+    def pads_left(self) -> bool:
+        """Left padding leaves the logits alone; where it does not, prompts of different lengths need their own batches.
+
+        Some models count positions over the padding, whatever the attention mask says.
+        """
+        return self._decoding_error(_PROBE_PADDING) <= (_PADDING_ERROR_HALF if self._half else _PADDING_ERROR)
 
     @property
     def eos_ids(self) -> frozenset[int]:
@@ -71,7 +108,7 @@ class HuggingFaceEngine:
         """A prompt as the text that the model sees; messages, and strings where `chat` holds, go through the template.
 
         Raises:
-            ValueError: a chat template is needed and the tokenizer has none.
+            ValueError: a chat template is needed and the tokenizer has none, or the template refuses the messages.
         """
         if isinstance(prompt, str):
             if not chat:
@@ -82,8 +119,15 @@ class HuggingFaceEngine:
                 f"prompts hold chat messages, and the tokenizer of {self.model.config.name_or_path!r} has no chat "
                 "template; pass plain strings with chat=False"
             )
+        from jinja2 import TemplateError  # an optional dependency: raw text needs no templates
+
         messages = [dict(message) for message in prompt]
-        return str(self.tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False))
+        try:
+            return str(self.tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False))
+        except TemplateError as error:
+            raise ValueError(
+                f"prompts hold messages that the model's chat template refuses, got {messages}: {error}; change them"
+            ) from error
 
     def encode(self, text: str, *, templated: bool) -> list[int]:
         """Token ids of rendered text; a template has put the special tokens there already."""
@@ -103,10 +147,40 @@ class HuggingFaceEngine:
         """
         arguments: dict[str, Any] = {"input_ids": ids, "attention_mask": attention_mask, "use_cache": True}
         arguments[self._cache_name] = cache
+        if self._cache_name == "cache_params" and cache is not None:
+            # The mask of a state-space model is that of the new positions alone, and no padding comes after a prompt.
+            arguments["attention_mask"] = None
         if self._takes_positions:
             positions = (attention_mask.cumsum(dim=-1) - 1).clamp_min(0)
             arguments["position_ids"] = positions[:, -ids.shape[1] :]
         if self._takes_logits_to_keep:
             arguments["logits_to_keep"] = 1
         output = self.model(**arguments)
-        return output.logits[:, -1], getattr(output, self._cache_name)
+        return output.logits[:, -1], getattr(output, self._cache_name, None)
+
+    @torch.no_grad()
+    def _decoding_error(self, padding: int) -> float:
+        """How far a step from a cache whose rows were reordered and repeated is from whole forwards of the same texts.
+
+        Relative, as a norm over the logits. There are two texts of four tokens, `padding` places before each.
+        """
+        text = torch.arange(4, device=self.device).remainder(self.head.vocabulary)
+        ids = torch.stack([text, text.flip(0)])
+        moved = torch.tensor([1, 0, 1], device=self.device)
+        mask = torch.ones(3, padding + 4, dtype=torch.int64, device=self.device)
+        mask[:, :padding] = 0
+        padded = torch.nn.functional.pad(ids[:, :3], (padding, 0))
+        with evaluation_mode(self.model):
+            wanted = self.forward(ids, mask[:2, padding:], None)[0][moved].float()
+            _, cache = self.forward(padded, mask[:2, :-1], None)
+            if not isinstance(cache, Cache):
+                raise ValueError(
+                    f"model must have a cache to decode with, and {type(self.model).__name__} gives back "
+                    f"{self._cache_name} = {cache!r}; use a decoder-only model"
+                )
+            cache.reorder_cache(moved)  # pyright: ignore[reportArgumentType]  (an int64 tensor)
+            try:
+                logits, _ = self.forward(ids[moved, 3:], mask, cache)
+            except RuntimeError:
+                return float("inf")  # a cache that leaves out some of its state when it is reordered
+        return float((logits.float() - wanted).norm() / wanted.norm().clamp_min(1e-12))

@@ -42,16 +42,20 @@ def read_head(model: PreTrainedModel) -> Head:
     capped = replace(plain, softcap=getattr(config, "final_logit_softcapping", None))
     with Taps(model) as taps:
         ids = torch.tensor([[0, min(1, plain.vocabulary - 1)]], device=weight.device)
-        logits = model(input_ids=ids, use_cache=False).logits[:, -1].float()
-        deep = taps.deep
-    assert deep is not None, "the pre-hook of the head ran in the forward above"
+        logits = model(input_ids=ids, attention_mask=torch.ones_like(ids), use_cache=False).logits[:, -1].float()
+        shallow, deep = taps.shallow, taps.deep
+    if shallow is None or deep is None or shallow.shape != deep.shape:
+        raise ValueError(
+            f"model must call its first layer and its head, and both must be of one width; {type(model).__name__} "
+            f"shows {_shape(shallow)} after the first layer and {_shape(deep)} before the head: use another model"
+        )
     tolerance = _TOLERANCE.get(weight.dtype, _TOLERANCE_HALF)
     for head in (capped, _with_scale(plain, deep, logits)):
         if head.vocabulary == logits.shape[1] and _distance(head.full(deep), logits) < tolerance:
             return head
     raise ValueError(
-        f"model {type(model).__name__} makes its logits in a way that is not W h + b with a scale or a soft-cap; "
-        "ESamp needs the logits of a predicted hidden state and cannot compute them for this model"
+        f"model must make its logits as W h + b with a scale or a soft-cap, and {type(model).__name__} makes them in "
+        "another way; ESamp could not compute the logits of a predicted hidden state: use another model"
     )
 
 
@@ -65,3 +69,7 @@ def _with_scale(plain: Head, deep: Tensor, logits: Tensor) -> Head:
 
 def _distance(got: Tensor, wanted: Tensor) -> float:
     return float((got - wanted).norm() / wanted.norm().clamp_min(1e-12))
+
+
+def _shape(hidden: Tensor | None) -> str:
+    return "nothing" if hidden is None else str(tuple(hidden.shape))

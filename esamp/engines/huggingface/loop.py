@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,7 @@ from torch import Tensor
 from esamp.callbacks.base import StepRecord
 from esamp.engines.huggingface.engine import HuggingFaceEngine
 from esamp.engines.huggingface.history import History
-from esamp.engines.huggingface.taps import Taps
+from esamp.engines.huggingface.taps import Taps, evaluation_mode
 from esamp.policy import DecodePolicy
 from esamp.result import Sample
 from esamp.rows import Rows
@@ -61,15 +62,16 @@ class DecodeLoop:
         self._cache: Any = None
 
     def __enter__(self) -> DecodeLoop:
-        self._was_training = self.engine.model.training
-        self.engine.model.eval()
-        self._taps.__enter__()
-        self._prefill()
+        with ExitStack() as stack:
+            stack.enter_context(evaluation_mode(self.engine.model))
+            stack.enter_context(self._taps)
+            self._prefill()
+            # Nothing failed: hooks and mode stay until `__exit__`.
+            self._undo = stack.pop_all()
         return self
 
     def __exit__(self, *error: Any) -> None:
-        self._taps.__exit__(*error)
-        self.engine.model.train(self._was_training)
+        self._undo.close()
         self._cache = None
 
     @property

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from types import TracebackType
+from typing import Any
 
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 from transformers import PreTrainedModel
 
-__all__ = ["Taps", "find_first_layer", "find_head_module"]
+__all__ = ["Taps", "evaluation_mode", "find_first_layer", "find_head_module"]
 
 
 def find_first_layer(model: PreTrainedModel) -> nn.Module:
@@ -21,10 +23,11 @@ def find_first_layer(model: PreTrainedModel) -> nn.Module:
     """
     depth = getattr(model.config.get_text_config(decoder=True), "num_hidden_layers", None)
     if isinstance(depth, int) and depth > 0:
-        # Modules come outermost first, so a list of as many experts inside a layer is never met before the layers.
-        for module in model.get_decoder().modules():
-            if isinstance(module, nn.ModuleList) and len(module) == depth:
-                return module[0]
+        for root in (model.get_decoder(), model):
+            # The outermost first, so that a list of as many experts or adapters inside a part is not met before.
+            for _, module in sorted(root.named_modules(), key=lambda named: named[0].count(".")):
+                if isinstance(module, nn.ModuleList) and len(module) == depth:
+                    return module[0]
     raise ValueError(
         f"model must have a list of num_hidden_layers = {depth} decoder layers, and {type(model).__name__} has none; "
         "ESamp reads the residual stream after the first of them: use a decoder-only transformer"
@@ -44,6 +47,18 @@ def find_head_module(model: PreTrainedModel) -> nn.Module:
             "load it with AutoModelForCausalLM"
         )
     return head
+
+
+@contextmanager
+def evaluation_mode(model: nn.Module) -> Generator[None]:
+    """While entered, the model is in evaluation mode; then each of its modules is in the mode it was in before."""
+    training = [module for module in model.modules() if module.training]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module in training:
+            module.training = True
 
 
 class Taps:
@@ -77,8 +92,8 @@ class Taps:
         self._hooks = []
         self.on_shallow = self.shallow = self.deep = None
 
-    def _after_first_layer(self, module: nn.Module, inputs: object, output: Tensor | tuple[Tensor, ...]) -> None:
-        hidden = output[0] if isinstance(output, tuple) else output
+    def _after_first_layer(self, module: nn.Module, inputs: object, output: Tensor | Sequence[Any]) -> None:
+        hidden = output if isinstance(output, Tensor) else output[0]
         self.shallow = hidden[:, -1]
         if self.on_shallow is not None:
             self.on_shallow(self.shallow)

@@ -1,0 +1,108 @@
+"""`esamp demo`: both methods on a few prompts, and a page to look at."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from esamp.checks import check_number
+from esamp.cli.console import make_console, show_prompt, show_samples, show_scores
+from esamp.cli.files import check_writable
+from esamp.cli.page import make_page, render
+from esamp.cli.page.render import check_jinja
+from esamp.cli.parsing import Parser
+from esamp.cli.quiet import quiet
+from esamp.cli.runs import Run, timed_run
+from esamp.cli.spelling import Spelling
+from esamp.metrics import MiniLM, score
+from esamp.sampler import ESampSampler
+
+__all__ = ["PROMPTS", "parser", "run"]
+
+PROMPTS = ("Write the first sentence of a novel.", "What should I name my cat, and why?")
+"""One prompt with endless answers, and one to which models keep giving the same few."""
+
+_SHOWN = 3
+
+
+def parser() -> Parser:
+    """The options of `esamp demo`."""
+    made = Parser(
+        "demo",
+        Spelling("prompts"),
+        usage="[PROMPT ...] [options]",
+        description=(
+            "Samples two prompts with plain sampling and with ESamp, prints some of the samples and the scores, and\n"
+            "writes a page with all of them. About two minutes on two cores, once the model is converted."
+        ),
+    )
+    options = made.group("demo")
+    options.add_argument("--prompts", type=list[str], default=list(PROMPTS), metavar="PROMPT", help="your own prompts")
+    options.add_argument("--out", type=str, default="runs/demo/index.html", metavar="FILE", help="where the page goes")
+    options.add_argument("-n", "--n", type=int, default=16, metavar="N", help="samples of each prompt (16)")
+    options.add_argument("--max-new-tokens", type=int, default=64, metavar="N", help="longest sample, in tokens (64)")
+    options.add_argument("--beta", type=float, default=0.25, metavar="B", help="strength of the exploration (0.25)")
+    options.add_argument("--seed", type=int, default=0, help="the same seed gives the same samples (0)")
+    options.add_argument("--model", type=str, default="smollm2-135m", help="the embedded one, a folder, or a hub id")
+    return made
+
+
+def run(options: Any) -> int:
+    """Sample twice, print, write the page; its path is the last line."""
+    out = check_writable("out", options.out)
+    check_number("beta", options.beta, low=0, low_open=True, hint="the demo compares with plain sampling, which is 0")
+    check_jinja()
+    console = make_console()
+    with quiet():
+        embedder = MiniLM()
+        console.print(f"Loading {options.model} (the embedded model is converted once, which takes about a minute)")
+        sampler = ESampSampler.from_pretrained(options.model, beta=options.beta)
+        runs = _both(sampler, options)
+        for index, prompt in enumerate(options.prompts):
+            show_prompt(console, prompt)
+            for name, made in runs.items():
+                console.print(f"{name}, the first {min(_SHOWN, options.n)} of {options.n}:", style="dim")
+                show_samples(console, made.result.samples[index][:_SHOWN])
+        show_scores(console, {name: score(made.result, embedder) for name, made in runs.items()})
+        results = {name: made.result for name, made in runs.items()}
+        page = make_page(options.prompts, results, sampler.engine, embedder, _facts(sampler, options, runs))
+        _write(out, render(page))
+    console.print(
+        "One run of a few prompts proves nothing. The page with all samples, coloured by novelty:", style="dim"
+    )
+    print(out.resolve())
+    return 0
+
+
+def _both(sampler: ESampSampler, options: Any) -> dict[str, Run]:
+    """A plain and an ESamp run. A tensor of zeros as β: the distiller watches the plain samples and steers nothing."""
+    arguments: dict[str, Any] = {
+        "n": options.n,
+        "max_new_tokens": options.max_new_tokens,
+        "seed": options.seed,
+        "chat": sampler.engine.tokenizer.chat_template is not None,
+    }
+    runs: dict[str, Run] = {}
+    for name, beta in (("plain", torch.zeros(max(options.n, 1))), ("ESamp", None)):
+        runs[name] = timed_run(sampler, options.prompts, name, beta=beta, **arguments)
+        samples, tokens = options.n * len(options.prompts), runs[name].result.tokens
+        print(f"{name}: {samples} samples, {tokens} tokens in {runs[name].seconds:.0f} s", flush=True)
+    return runs
+
+
+def _facts(sampler: ESampSampler, options: Any, runs: dict[str, Run]) -> list[tuple[str, str]]:
+    """What produced the page, for its last lines."""
+    settings = runs["ESamp"].result.settings
+    named = {"samples": "n", "longest sample": "max_new_tokens", "temperature": "temperature", "min-p": "min_p"}
+    parts = [(part, str(settings[part])) for part in ("distiller", "fusion", "scheduler")]
+    numbers = [(label, f"{settings[key]:g}") for label, key in named.items()]
+    return [("model", str(options.model)), *parts, ("β", f"{sampler.beta:g}"), *numbers, ("seed", str(options.seed))]
+
+
+def _write(out: Path, text: str) -> None:
+    """All or nothing: an older page stays whole if writing fails."""
+    scratch = out.with_name(f".{out.name}.part")
+    scratch.write_text(text, encoding="utf-8")
+    scratch.replace(out)

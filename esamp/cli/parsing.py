@@ -1,0 +1,116 @@
+"""The parser of a command: jsonargparse with short help and errors of one line."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import inspect
+import pydoc
+import re
+import shutil
+from collections.abc import Iterable, Sequence
+from typing import Any, cast
+
+import jsonargparse
+from typing_extensions import override
+
+from esamp.cli.spelling import Spelling
+
+__all__ = ["Parser"]
+
+_TYPES = {"int": "an integer", "float": "a finite number", "str": "text", "bool": "true or false"}
+
+
+class Parser:
+    """Parses one command's options, from the command line and from YAML.
+
+    Args:
+        command: its name.
+        spelling: how its arguments are written.
+        usage: what follows the command's name in the usage line.
+        description: what the command does.
+        epilog: examples.
+    """
+
+    def __init__(self, command: str, spelling: Spelling, *, usage: str, description: str, epilog: str = "") -> None:
+        self.spelling = spelling
+        self._parser = jsonargparse.ArgumentParser(
+            prog=f"esamp {command}",
+            usage=f"esamp {command} {usage}",
+            description=description,
+            epilog=epilog,
+            formatter_class=_HelpFormatter,
+            exit_on_error=False,
+            allow_abbrev=False,
+            print_config="--print_config",
+        )
+
+    def group(self, title: str) -> Any:
+        """A new group of options under that title, to call `add_argument` or `add_subclass_arguments` on."""
+        return self._parser.add_argument_group(title)
+
+    def parse(self, argv: Sequence[str]) -> Any:
+        """The options as a namespace, parts instantiated.
+
+        Raises:
+            TypeError: a part's argument is of the wrong type.
+            ValueError: an option is unknown or its value is wrong.
+        """
+        try:
+            parsed = self._parser.parse_args(self.spelling.canonical(argv))
+        except argparse.ArgumentError as error:
+            raise ValueError(self._explain(error.message)) from error
+        return self._parser.instantiate(parsed)
+
+    def _explain(self, message: str) -> str:
+        """The library's message as one short line that names the option, the value and the way out."""
+        keys = ".".join(re.findall(r'[Pp]arser key "([^"]+)"', message)).removeprefix("sampler.")
+        if unknown := re.search(r"unrecognized arguments: (.*)", message):
+            return self._unknown_option(unknown[1])
+        if refused := re.search(r"Option '(.+)' is not accepted", message):
+            return self._unknown_key(keys, refused[1], message)
+        wanted = re.search(r"Expected a <class '(\w+)'>", message)
+        value = re.search(r"(?:Got|Given) value: (.*)", message, re.DOTALL)
+        if keys and wanted and value:
+            return f"{keys} must be {_TYPES.get(wanted[1], wanted[1])}, got {value[1].strip()!r}"
+        if missing := re.search(r"argument (?:-\w/)?(--?[\w.-]+).*: expected one argument", message):
+            return f"{missing[1].replace('--sampler.', '--')} needs a value after it"
+        return message.replace("--sampler.", "--")
+
+    def _unknown_option(self, words: str) -> str:
+        word = words.split()[0].partition("=")[0].replace("--sampler.", "--")
+        known = [f"--{key.replace('_', '-')}" for key in self._keys()]
+        return f"unknown option {word}{_near(word, known)}; `{self._parser.prog} --help` lists them all"
+
+    def _unknown_key(self, keys: str, name: str, message: str) -> str:
+        part = re.search(r"class_path '([\w.]+)'", message)
+        if part is None:
+            return f"config has no option {name!r}{_near(name, self._keys())}; see --print_config"
+        known = inspect.signature(cast(type, pydoc.locate(part[1]))).parameters
+        return f"{part[1]} has no option {name!r}{_near(name, known)}; see --{keys}.help {part[1].rpartition('.')[2]}"
+
+    def _keys(self) -> list[str]:
+        defaults = self._parser.get_defaults().as_dict()
+        return [key for key in defaults if key != "sampler"] + list(defaults.get("sampler", ()))
+
+
+class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    """Wide enough for our options; the short spellings only."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=30, width=min(shutil.get_terminal_size().columns, 110))
+
+    @override
+    def add_argument(self, action: argparse.Action) -> None:
+        if not action.dest.endswith(".help"):
+            super().add_argument(action)
+
+    @override
+    def _format_action_invocation(self, action: argparse.Action) -> str:
+        shown = super()._format_action_invocation(action).replace("--sampler.", "--")
+        return re.sub(r", --\S+\+ \S+$", "", shown)  # jsonargparse's own way to append to a list
+
+
+def _near(word: str, known: Iterable[str]) -> str:
+    found = difflib.get_close_matches(word, list(known), n=3, cutoff=0.5)
+    return f" (did you mean {' or '.join(found)}?)" if found else ""

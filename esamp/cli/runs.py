@@ -1,0 +1,50 @@
+"""One timed run of the sampler, with a progress bar where somebody watches."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from esamp.callbacks import Callback, ProgressBar
+from esamp.result import GenerationResult
+from esamp.sampler import ESampSampler
+
+__all__ = ["Run", "timed_run"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one run gave.
+
+    Attributes:
+        result: the samples.
+        seconds: wall-clock time of `generate`.
+    """
+
+    result: GenerationResult
+    seconds: float
+
+
+def timed_run(
+    sampler: ESampSampler,
+    prompts: Sequence[str],
+    label: str,
+    callbacks: Sequence[Callback] = (),
+    **arguments: Any,
+) -> Run:
+    """`sampler.generate(prompts, **arguments)`, timed.
+
+    Args:
+        sampler: the sampler.
+        prompts: at least one.
+        label: before the progress bar, which is shown on stderr if that is a terminal.
+        callbacks: passed on.
+        **arguments: passed on.
+    """
+    bars = [ProgressBar(label)] if sys.stderr.isatty() else []
+    start = time.perf_counter()
+    result = sampler.generate(prompts, callbacks=[*callbacks, *bars], **arguments)
+    return Run(result, time.perf_counter() - start)

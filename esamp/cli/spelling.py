@@ -1,0 +1,138 @@
+"""What users may write, turned into the one spelling that the parser knows.
+
+Options may stand anywhere among the prompts, `--distiller mlp` is short for
+`--sampler.distiller esamp.distillers.mlp.MLPDistiller`, the same goes for the keys of a configuration file, and what
+stands on the command line wins over the file.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jsonargparse
+import yaml
+
+from esamp.distillers import distillers
+from esamp.fusion import fusions
+from esamp.registry import Registry
+from esamp.schedulers import schedulers
+
+__all__ = ["SAMPLER_KEYS", "Spelling"]
+
+_PARTS: dict[str, Registry[Any]] = {"distiller": distillers, "fusion": fusions, "scheduler": schedulers}
+
+SAMPLER_KEYS = (*_PARTS, "beta", "warmup", "filtering")
+"""Keys of the group `sampler` that may be written without its name."""
+
+_ALWAYS_FLAGS = ("-h", "--help", "--print_config")
+
+
+@dataclass(frozen=True)
+class Spelling:
+    """How one command's arguments are written.
+
+    Attributes:
+        positional: the list that arguments without an option belong to.
+        flags: options that take no value.
+        lists: options that may be repeated, each time with one value.
+    """
+
+    positional: str
+    flags: Collection[str] = ()
+    lists: Collection[str] = ()
+
+    def canonical(self, argv: Sequence[str]) -> list[str]:
+        """The same arguments as the parser wants them: `--option=value`, configuration files first.
+
+        Raises:
+            ValueError: a part's name is unknown, or a configuration file cannot be read.
+        """
+        configs: list[str] = []
+        options: list[str] = []
+        lists: dict[str, list[str]] = {}
+        rest = list(argv)
+        while rest:
+            word = rest.pop(0)
+            if word == "--":
+                lists.setdefault(f"--{self.positional}", []).extend(rest)
+                break
+            if not word.startswith("-") or word == "-":
+                lists.setdefault(f"--{self.positional}", []).append(word)
+                continue
+            name, equals, value = word.partition("=")
+            name = _option(name)
+            if name == f"--{self.positional}" and not equals:
+                continue  # its values follow as words of their own
+            if not equals:
+                if name in self.flags or name in _ALWAYS_FLAGS or not rest:
+                    options.append(name)
+                    continue
+                value = rest.pop(0)
+            if name.endswith(".help"):
+                return [f"{name}={_value(name, value)}"]
+            if name == "--config":
+                configs.append(f"--config={_read_config(value)}")
+            elif name in self.lists or name == f"--{self.positional}":
+                lists.setdefault(name, []).append(value)
+            else:
+                options.append(f"{name}={_value(name, value)}")
+        return [*configs, *options, *(f"{name}={json.dumps(values)}" for name, values in lists.items())]
+
+
+def _option(name: str) -> str:
+    """`--distiller.width` -> `--sampler.distiller.width`, `--top_k` -> `--top-k`."""
+    if not name.startswith("--"):
+        return name
+    first, dot, tail = name[2:].partition(".")
+    if first in SAMPLER_KEYS:
+        return f"--sampler.{first}{dot}{tail}"
+    if first in ("print-config", "print_config"):
+        return "--print_config"
+    return f"--{first if dot else first.replace('_', '-')}{dot}{tail}"
+
+
+def _value(name: str, value: str) -> str:
+    """The value of an option, with the registry name of a part replaced by its class."""
+    key = name.removeprefix("--sampler.").removesuffix(".help")
+    if key not in _PARTS:
+        return value
+    loaded: Any = jsonargparse.get_loader("yaml")(value) if value.startswith("{") else value
+    part = _part(key, loaded)
+    return part if isinstance(part, str) else json.dumps(part)
+
+
+def _part(key: str, value: Any) -> Any:
+    """A part's name, or its {class_path, init_args}, with the name replaced by the path of the class."""
+    if isinstance(value, str):
+        cls = _PARTS[key].resolve(value)
+        return f"{cls.__module__}.{cls.__qualname__}"
+    if isinstance(value, Mapping) and isinstance(value.get("class_path"), str):
+        return {**value, "class_path": _part(key, value["class_path"])}
+    return value
+
+
+def _read_config(path: str) -> str:
+    """A configuration file as JSON in the parser's spelling."""
+    wanted = "config must be a YAML file with the options as keys"
+    try:
+        loaded: Any = jsonargparse.get_loader("yaml")(Path(path).read_text())
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"{wanted}, and {path!r} cannot be read: {error}") from error
+    except yaml.YAMLError as error:
+        raise ValueError(f"{wanted}, and {path!r} is no YAML: {error}") from error
+    if not isinstance(loaded, Mapping | None):
+        raise ValueError(f"{wanted}, and {path!r} holds a {type(loaded).__name__}; see --print_config")
+    config = {str(key).replace("-", "_"): value for key, value in (loaded or {}).items()}
+    sampler = config.pop("sampler", None) or {}
+    if not isinstance(sampler, Mapping):
+        raise ValueError(f"sampler in {path!r} must hold its options as keys, got {sampler!r}; see --print_config")
+    short = {key: config.pop(key) for key in SAMPLER_KEYS if key in config}
+    twice = sorted(set(short) & set(sampler))
+    if twice:
+        raise ValueError(f"{twice[0]} stands twice in {path!r}, alone and under sampler; keep one of them")
+    parts = {key: _part(key, value) if key in _PARTS else value for key, value in {**sampler, **short}.items()}
+    return json.dumps({**config, "sampler": parts} if parts else config)

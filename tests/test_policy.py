@@ -1,0 +1,64 @@
+"""Plain sampling, and draws from what a policy gives."""
+
+from __future__ import annotations
+
+import torch
+from scipy import stats
+
+from esamp.candidates import Filters
+from esamp.policy import PlainPolicy
+from esamp.rows import Rows
+
+_LOGITS = torch.randn(6, 30, generator=torch.Generator().manual_seed(0))
+
+
+def _deep(rows: int) -> torch.Tensor:
+    return torch.zeros(rows, 4)
+
+
+def test_plain_sampling_is_the_softmax_of_what_the_filters_keep() -> None:
+    filters = Filters(temperature=0.7, top_k=5)
+    fused = PlainPolicy(filters).fuse(_deep(6), _LOGITS)
+    probs = torch.zeros(6, 30).scatter_add(-1, fused.candidates.ids, fused.log_probs.exp())
+    wanted = (_LOGITS / 0.7).masked_fill(~filters.keep(_LOGITS), -torch.inf).softmax(-1)
+    torch.testing.assert_close(probs, wanted)
+
+
+def test_plain_sampling_has_no_novelty_no_tilt_and_no_losses() -> None:
+    policy = PlainPolicy(Filters(), groups=2)
+    policy.begin(_deep(6), Rows.grid(2, 3))
+    fused = policy.fuse(_deep(6), _LOGITS)
+    policy.learn(_deep(6))
+    assert fused.error_norm.isnan().all()
+    assert fused.kl.tolist() == [0.0] * 6
+    assert policy.losses().isnan().tolist() == [True, True]
+    assert policy.resets().tolist() == [0, 0]
+
+
+def test_draws_are_tokens_of_the_candidates_with_their_log_probs() -> None:
+    fused = PlainPolicy(Filters(top_k=3)).fuse(_deep(6), _LOGITS)
+    for seed in range(20):
+        drawn = fused.draw(seed, torch.arange(6), 4)
+        for row, token in enumerate(drawn.tokens.tolist()):
+            (place,) = (fused.candidates.ids[row] == token).nonzero().flatten()
+            assert drawn.log_probs[row] == fused.log_probs[row, place]
+
+
+def test_a_wider_filter_that_keeps_the_token_draws_it_too() -> None:
+    """The noise belongs to the token, not to its place in the list: unlikely rivals do not reshuffle the draw."""
+    same = []
+    for seed in range(50):
+        narrow = PlainPolicy(Filters(min_p=0.01)).fuse(_deep(6), 4 * _LOGITS).draw(seed, torch.arange(6), 0)
+        wide = PlainPolicy(Filters()).fuse(_deep(6), 4 * _LOGITS).draw(seed, torch.arange(6), 0)
+        same.append((narrow.tokens == wide.tokens).float().mean())
+    assert sum(same) / len(same) > 0.9
+
+
+def test_draws_follow_the_fused_distribution() -> None:
+    draws = 20_000
+    fused = PlainPolicy(Filters(temperature=0.8, top_p=0.9)).fuse(_deep(draws), _LOGITS[:1].expand(draws, -1))
+    tokens = fused.draw(11, torch.arange(draws), 0).tokens
+    ids, probs = fused.candidates.ids[0], fused.log_probs[0].double().softmax(-1)
+    counts = tokens.bincount(minlength=30)[ids]
+    assert int(counts.sum()) == draws
+    assert stats.chisquare(counts.numpy(), (probs * draws).numpy()).pvalue > 0.01
