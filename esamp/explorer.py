@@ -16,9 +16,9 @@ from typing_extensions import override
 
 from esamp.candidates import Candidates, Filters
 from esamp.checks import check_integer
-from esamp.distillers import Distiller
+from esamp.distillers.base import Distiller, reset_failed
 from esamp.functional import error_norm, kl_divergence, masked_log_softmax
-from esamp.fusion import NoveltyFusion
+from esamp.fusion import FusionStep, NoveltyFusion
 from esamp.head import Head
 from esamp.policy import DecodePolicy, Fused
 from esamp.rows import Rows
@@ -33,7 +33,7 @@ class _Step:
 
     rows: Rows
     shallow: Float[Tensor, "rows d"]
-    predicted: Pending[Float[Tensor, "rows d"]]
+    predicted: Pending[Float[Tensor, "groups lanes d"]]
 
 
 @final
@@ -77,6 +77,7 @@ class Explorer(DecodePolicy):
         self.groups, self.lanes = beta.shape
         device = head.weight.device
         self.distiller = copy.deepcopy(distiller)
+        self.distiller.bind(head)
         self.distiller.setup(head.weight.shape[1], self.groups, device)
         self.updates: Int[Tensor, " groups"] = torch.zeros(self.groups, dtype=torch.int64, device=device)
         self._resets: Int[Tensor, " groups"] = torch.zeros(self.groups, dtype=torch.int64, device=device)
@@ -87,7 +88,8 @@ class Explorer(DecodePolicy):
     def recycle(self, slots: Int[Tensor, " k"]) -> None:
         """Give slots to new groups: as good as new from the next `begin` on."""
         mask = torch.zeros_like(self._broken).index_fill_(0, slots, True)
-        self.scheduler.wait(self.scheduler.submit(lambda: self._forget(mask)))
+        self.scheduler.wait(self.scheduler.submit(lambda: self.distiller.reset(mask)))
+        self.updates.masked_fill_(mask, 0)
         self._resets.masked_fill_(mask, 0)
 
     @override
@@ -100,12 +102,15 @@ class Explorer(DecodePolicy):
     def fuse(self, deep: Float[Tensor, "rows d"], reference: Float[Tensor, "rows vocab"]) -> Fused:
         step = self._current("fuse")
         deep, reference = deep.float(), reference.float()
-        predicted = self.scheduler.wait(step.predicted)
+        rows = step.rows
+        grouped = self.scheduler.wait(step.predicted)
+        grouped = self.distiller.revise(grouped, rows.scatter(deep, self.groups, self.lanes))
+        predicted = rows.gather(grouped)
         sound = predicted.isfinite().all(dim=-1)
-        slot = step.rows.slot
+        slot = rows.slot
         self._broken = torch.zeros_like(self.updates).index_add_(0, slot, (~sound).long()) > 0
         ready = (self.updates >= self.warmup) & ~self._broken
-        beta = self.beta[slot, step.rows.lane] * ready[slot]
+        beta = self.beta[slot, rows.lane] * ready[slot]
         norm = error_norm(deep, predicted)
         # The logits of a broken prediction are multiplied by β = 0, so they must be numbers.
         predicted = torch.where(sound.unsqueeze(-1), predicted, deep)
@@ -116,11 +121,16 @@ class Explorer(DecodePolicy):
         return Fused(candidates, logits, log_probs, norm, kl_divergence(log_probs, before))
 
     @override
-    def learn(self, deep: Float[Tensor, "rows d"], alive: Bool[Tensor, " rows"] | None = None) -> None:
+    def learn(
+        self,
+        deep: Float[Tensor, "rows d"],
+        tokens: Int[Tensor, " rows"],
+        alive: Bool[Tensor, " rows"] | None = None,
+    ) -> None:
         step = self._current("learn")
         self._step = None
         broken, deep = self._broken, deep.float()
-        self._losses = self.scheduler.submit(lambda: self._update(step, deep, alive, broken))
+        self._losses = self.scheduler.submit(lambda: self._update(step, deep, tokens, alive, broken))
 
     @override
     def losses(self) -> Float[Tensor, " groups"]:
@@ -139,14 +149,14 @@ class Explorer(DecodePolicy):
 
     @torch.no_grad()
     def _predict(self, shallow: Tensor, rows: Rows) -> Tensor:
-        return rows.gather(self.distiller(rows.scatter(shallow, self.groups, self.lanes)))
+        return self.distiller(rows.scatter(shallow, self.groups, self.lanes))
 
     def _filter_then_fuse(
         self, deep: Tensor, predicted: Tensor, reference: Tensor, beta: Tensor
     ) -> tuple[Candidates, Tensor]:
         candidates = self.filters.select(reference)
         distilled = self.head.at(predicted, candidates)
-        return candidates, self.fusion(candidates.reference, distilled, beta, candidates.mask)
+        return candidates, self._tilt(candidates, distilled, deep, predicted, beta)
 
     def _fuse_then_filter(
         self, deep: Tensor, predicted: Tensor, reference: Tensor, beta: Tensor
@@ -155,21 +165,37 @@ class Explorer(DecodePolicy):
         if weights is not None and self.head.linear:
             logits = self.head.mixed(deep, predicted, weights.reference, weights.distilled)
         else:
-            everything = torch.ones_like(reference, dtype=torch.bool)
-            logits = self.fusion(reference, self.head.full(predicted), beta, everything)
+            everything = Filters().select(reference)
+            logits = self._tilt(everything, self.head.full(predicted), deep, predicted, beta)
         fused = self.filters.select(logits)
         before = reference.gather(-1, fused.ids)
         return Candidates(fused.ids, before, fused.mask, fused.whole_vocabulary), fused.reference
 
+    def _tilt(
+        self, candidates: Candidates, distilled: Tensor, deep: Tensor, predicted: Tensor, beta: Tensor
+    ) -> Float[Tensor, "rows candidates"]:
+        step = FusionStep(
+            candidates.reference,
+            distilled,
+            beta,
+            candidates.mask,
+            candidates.ids,
+            self.filters.temperature,
+            deep,
+            predicted,
+        )
+        return self.fusion(step)
+
     @torch.no_grad()
-    def _update(self, step: _Step, deep: Tensor, alive: Tensor | None, broken: Tensor) -> Tensor:
+    def _update(self, step: _Step, deep: Tensor, tokens: Tensor, alive: Tensor | None, broken: Tensor) -> Tensor:
         usable = step.shallow.isfinite().all(dim=-1) & deep.isfinite().all(dim=-1)
         usable = usable if alive is None else usable & alive
+        target = self.distiller.target(deep, tokens)
         shallow, target, weight = (
             step.rows.scatter(values, self.groups, self.lanes)
             for values in (
                 step.shallow.masked_fill(~usable.unsqueeze(-1), 0.0),
-                deep.masked_fill(~usable.unsqueeze(-1), 0.0),
+                target.masked_fill(~usable.unsqueeze(-1), 0.0),
                 usable.float(),
             )
         )
@@ -177,12 +203,7 @@ class Explorer(DecodePolicy):
         moved = weight.sum(dim=-1) > 0
         self.updates += moved
         failed = broken | ~losses.isfinite()
-        # Reading a tensor costs nothing on the CPU and a synchronisation elsewhere; there the masks do it every step.
-        if failed.device.type != "cpu" or bool(failed.any()):
-            self._forget(failed)
-            self._resets += failed
+        reset_failed(self.distiller, failed)
+        self.updates.masked_fill_(failed, 0)
+        self._resets += failed
         return losses.masked_fill(~moved, torch.nan)
-
-    def _forget(self, mask: Tensor) -> None:
-        self.distiller.reset(mask)
-        self.updates.masked_fill_(mask, 0)

@@ -75,8 +75,13 @@ class DecodePolicy(ABC):
         """The head is done: hᴸ and the LLM's logits z of the same rows, to be turned into a distribution."""
 
     @abstractmethod
-    def learn(self, deep: Float[Tensor, "rows d"], alive: Bool[Tensor, " rows"] | None = None) -> None:
-        """The step is over: learn from (h¹, hᴸ) of the living rows; None: all rows are alive."""
+    def learn(
+        self,
+        deep: Float[Tensor, "rows d"],
+        tokens: Int[Tensor, " rows"],
+        alive: Bool[Tensor, " rows"] | None = None,
+    ) -> None:
+        """The step is over: learn from (h¹, hᴸ) and the drawn tokens of the living rows; None: all rows are alive."""
 
     @abstractmethod
     def losses(self) -> Float[Tensor, " groups"]:
@@ -112,7 +117,12 @@ class PlainPolicy(DecodePolicy):
         return Fused(candidates, candidates.reference, log_probs, torch.full_like(zero, torch.nan), zero)
 
     @override
-    def learn(self, deep: Float[Tensor, "rows d"], alive: Bool[Tensor, " rows"] | None = None) -> None:
+    def learn(
+        self,
+        deep: Float[Tensor, "rows d"],
+        tokens: Int[Tensor, " rows"],
+        alive: Bool[Tensor, " rows"] | None = None,
+    ) -> None:
         pass
 
     @override

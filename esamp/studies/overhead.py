@@ -42,7 +42,8 @@ class Overhead:
         plain, explored = (self.tokens / statistics.median(seconds) for seconds in (self.plain, self.explored))
         return (
             f"ESamp adds {self.median_share:+.1%} of the time (median of {len(self.plain)} alternating pairs, "
-            f"{min(self.shares):+.1%} to {max(self.shares):+.1%}); {plain:.1f} tokens/s plain, {explored:.1f} with ESamp"
+            f"{min(self.shares):+.1%} to {max(self.shares):+.1%}); "
+            f"{plain:.1f} tokens/s plain, {explored:.1f} with ESamp"
         )
 
 

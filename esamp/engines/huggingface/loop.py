@@ -83,7 +83,7 @@ class DecodeLoop:
         step, rows, place = self._step, self.rows, self._place
         fused = self.policy.fuse(self._deep, self._logits)
         drawn = fused.draw(self.batch.seed, rows.sample, step)
-        self.policy.learn(self._deep)
+        self.policy.learn(self._deep, drawn.tokens)
         self.history.write(step, place, fused, drawn, self._logits)
         loss = self.history.loss[:, step] = self.policy.losses()
         reasons = self._finish_reasons(drawn.tokens)
