@@ -50,7 +50,7 @@ def philox(
 
 
 def gumbel_noise(
-    ids: Int[Tensor, "rows candidates"], seed: int, sample: Int[Tensor, " rows"], step: int
+    ids: Int[Tensor, "rows candidates"], seed: int, sample: Int[Tensor, " rows"], step: Int[Tensor, " rows"] | int
 ) -> Float[Tensor, "rows candidates"]:
     """Standard Gumbel noise, float32, of each token id for each row.
 
@@ -58,14 +58,14 @@ def gumbel_noise(
         ids: token ids.
         seed: in [0, 2^63).
         sample: index of each row's sample among the n of its prompt.
-        step: number of tokens the sample has so far.
+        step: number of tokens each sample has so far; one number where it is the same for all.
     """
     words = torch.stack(_words(ids >> 2, seed, sample, step), dim=-1)
     return _gumbel(words.gather(-1, (ids & 3).unsqueeze(-1)).squeeze(-1))
 
 
 def gumbel_noise_of_vocabulary(
-    vocabulary: int, seed: int, sample: Int[Tensor, " rows"], step: int
+    vocabulary: int, seed: int, sample: Int[Tensor, " rows"], step: Int[Tensor, " rows"] | int
 ) -> Float[Tensor, "rows vocab"]:
     """`gumbel_noise` of the ids 0 ... vocabulary - 1, at a quarter of the work: each Philox block serves four ids."""
     blocks = torch.arange(-(-vocabulary // _WORDS_PER_BLOCK), device=sample.device).expand(len(sample), -1)
@@ -78,7 +78,7 @@ def gumbel_argmax(
     ids: Int[Tensor, "rows candidates"],
     seed: int,
     sample: Int[Tensor, " rows"],
-    step: int,
+    step: Int[Tensor, " rows"] | int,
     *,
     whole_vocabulary: bool = False,
 ) -> Int[Tensor, " rows"]:
@@ -94,9 +94,14 @@ def gumbel_argmax(
     return (log_probs.float() + noise).argmax(dim=-1)
 
 
-def _words(blocks: Tensor, seed: int, sample: Tensor, step: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def _words(blocks: Tensor, seed: int, sample: Tensor, step: Tensor | int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     zeros = torch.zeros_like(blocks)
-    counter = (blocks, zeros + step, zeros + sample.unsqueeze(-1), zeros)
+    counter = (
+        blocks,
+        zeros + torch.as_tensor(step, device=blocks.device).unsqueeze(-1),
+        zeros + sample.unsqueeze(-1),
+        zeros,
+    )
     return philox(counter, (seed & _WORD, seed >> 32))
 
 

@@ -50,11 +50,11 @@ class Fused:
     error_norm: Float[Tensor, " rows"]
     kl: Float[Tensor, " rows"]
 
-    def draw(self, seed: int, sample: Int[Tensor, " rows"], step: int) -> Drawn:
+    def draw(self, seed: int, rows: Rows) -> Drawn:
         """Draw one token for each row: a function of (seed, sample, step, token id) and the distribution alone."""
         candidates = self.candidates
         place = gumbel_argmax(
-            self.log_probs, candidates.ids, seed, sample, step, whole_vocabulary=candidates.whole_vocabulary
+            self.log_probs, candidates.ids, seed, rows.sample, rows.step, whole_vocabulary=candidates.whole_vocabulary
         ).unsqueeze(-1)
         return Drawn(candidates.ids.gather(-1, place).squeeze(-1), self.log_probs.gather(-1, place).squeeze(-1))
 

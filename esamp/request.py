@@ -15,11 +15,13 @@ from esamp.checks import check_integer, check_number
 from esamp.draw import MAX_SEED
 from esamp.engines.huggingface.engine import HuggingFaceEngine, Prompt
 from esamp.engines.huggingface.loop import Batch
+from esamp.schedules import Schedule
+from esamp.sharing import Sharing
 
 __all__ = ["Beta", "Request", "check_beta"]
 
-Beta = float | Tensor
-"""Exploration strength: one number, or a tensor [n] or [prompts, n]."""
+Beta = float | Tensor | Schedule
+"""Exploration strength: one number, a tensor [n] or [prompts, n], or a schedule over the steps of a sample."""
 
 
 def check_beta(beta: object) -> float:
@@ -43,9 +45,14 @@ class Request:
         max_new_tokens: longest sample.
         filters: temperature and filters.
         seed: of the draws.
-        beta: β of each sample, float32 [prompts, n]; None: the number 0, plain sampling without a distiller.
+        beta: β of each sample, float32 [prompts, n].
+        schedule: β as a function of the step, instead; None: `beta` alone counts.
+        plain: β is the number 0: plain sampling without a distiller.
+        groups: group of each prompt.
+        waves: number of samples of each successive wave; they add up to n.
         stop: strings that end a sample.
         eos: token ids that end a sample.
+        learn_prompt: the distillers learn from the prompt before the first token.
         batch_size: prompts decoded together.
     """
 
@@ -55,9 +62,14 @@ class Request:
     max_new_tokens: int
     filters: Filters
     seed: int
-    beta: Float[Tensor, "prompts n"] | None
+    beta: Float[Tensor, "prompts n"]
+    schedule: Schedule | None
+    plain: bool
+    groups: list[int]
+    waves: list[int]
     stop: list[str]
     eos: frozenset[int]
+    learn_prompt: bool
     batch_size: int
 
     @classmethod
@@ -71,6 +83,9 @@ class Request:
         filters: Filters,
         seed: int,
         beta: Beta,
+        sharing: Sharing,
+        waves: int,
+        learn_prompt: bool,
         stop: str | Sequence[str],
         ignore_eos: bool,
         chat: bool,
@@ -84,6 +99,7 @@ class Request:
         """
         check_integer("n", n, low=1)
         check_integer("max_new_tokens", max_new_tokens, low=1)
+        check_integer("waves", waves, low=1, high=n, hint="a wave has at least one sample")
         check_integer("seed", seed, low=0, high=MAX_SEED)
         listed = _list_of_prompts(prompts)
         if batch_size is not None:
@@ -103,16 +119,38 @@ class Request:
             filters,
             seed,
             _beta_per_sample(beta, len(texts), n),
+            beta if callable(beta) else None,
+            isinstance(beta, int | float) and beta == 0,
+            sharing.groups(texts),
+            [n // waves + (wave < n % waves) for wave in range(waves)],
             _check_stop(stop),
             frozenset() if ignore_eos else engine.eos_ids,
+            learn_prompt,
             batch_size or len(texts),
         )
 
-    def batches(self) -> Iterator[Batch]:
-        """The prompts in batches of `batch_size`."""
+    def batches(self) -> Iterator[list[Batch]]:
+        """The prompts in batches of `batch_size`; of each batch, its waves."""
         for first in range(0, len(self.prompts), self.batch_size):
-            prompts = self.prompts[first : first + self.batch_size]
-            yield Batch(prompts, first, self.n, self.max_new_tokens, self.seed, self.stop, self.eos)
+            chosen = slice(first, first + self.batch_size)
+            # Groups are numbered from 0 within a batch, which has a bank of its own.
+            _, group = torch.tensor(self.groups[chosen]).unique(return_inverse=True)
+            starts = [sum(self.waves[:wave]) for wave in range(len(self.waves))]
+            yield [
+                Batch(
+                    prompts=self.prompts[chosen],
+                    first_prompt=first,
+                    group=group,
+                    beta=self.beta[chosen, start : start + size],
+                    first_sample=start,
+                    max_new_tokens=self.max_new_tokens,
+                    seed=self.seed,
+                    stop=self.stop,
+                    eos=self.eos,
+                    learn_prompt=self.learn_prompt and start == 0 and not self.plain,
+                )
+                for start, size in zip(starts, self.waves, strict=True)
+            ]
 
     def settings(self) -> dict[str, Any]:
         """The request as plain values, for the record; a tensor β becomes a list."""
@@ -124,7 +162,10 @@ class Request:
             "top_p": self.filters.top_p,
             "min_p": self.filters.min_p,
             "seed": self.seed,
-            "beta": 0.0 if self.beta is None else _plain(self.beta),
+            "beta": _plain(self.beta) if self.schedule is None else repr(self.schedule),
+            "waves": len(self.waves),
+            "groups": self.groups,
+            "learn_prompt": self.learn_prompt,
             "stop": self.stop,
             "eos": sorted(self.eos),
             "batch_size": self.batch_size,
@@ -179,10 +220,11 @@ def _check_stop(stop: object) -> list[str]:
     return list(strings)
 
 
-def _beta_per_sample(beta: Beta, prompts: int, n: int) -> Tensor | None:
+def _beta_per_sample(beta: Beta, prompts: int, n: int) -> Tensor:
+    if callable(beta):
+        return torch.ones(prompts, n)
     if not isinstance(beta, Tensor):
-        number = check_beta(beta)
-        return torch.full((prompts, n), number) if number > 0 else None
+        return torch.full((prompts, n), check_beta(beta))
     if beta.shape not in {(n,), (prompts, n)}:
         raise ValueError(
             f"beta must be a number or a tensor of shape ({n},) or ({prompts}, {n}), got {tuple(beta.shape)}"

@@ -23,7 +23,8 @@ __all__ = ["ChoiceMemoryDistiller"]
 class ChoiceMemoryDistiller(DistillerWrapper):
     """Learns κ w_a / ‖w_a‖² for the token a that a sibling drew.
 
-    Then ĥ·w_a ≈ κ where siblings chose a in a like context. Use it with `Subtraction` (z - β ẑ): a token that siblings drew here loses up to β κ logits.
+    Then ĥ·w_a ≈ κ where siblings chose a in a like context. Use it with `Subtraction` (z - β ẑ): a token that siblings
+    drew here loses up to β κ logits.
 
     Args:
         strength: κ in logits, > 0.

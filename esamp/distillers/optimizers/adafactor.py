@@ -22,7 +22,7 @@ _EPS = 1e-30
 class Adafactor(GroupedOptimizer):
     """Adafactor without momentum (Shazeer & Stern, 2018, Algorithm 4), with a step count per slot.
 
-    The second moment of a matrix is the outer product of its row and column means: a + b numbers where Adam keeps 2 a b.
+    The second moment of a matrix is the outer product of its row and column means: [a, b] numbers become a + b.
     Its decay is 1 - t^decay; an update whose root mean square exceeds `threshold` is scaled down to it.
 
     Args:
