@@ -110,10 +110,11 @@ class Explorer(DecodePolicy):
         norm = error_norm(deep, predicted)
         # The logits of a broken prediction are multiplied by β = 0, so they must be numbers.
         predicted = torch.where(sound.unsqueeze(-1), predicted, deep)
+        temperature = self.filters.temperatures(rows.step)
         choose = self._fuse_then_filter if self.prefilter else self._filter_then_fuse
-        candidates, logits = choose(deep, predicted, reference, beta)
-        log_probs = masked_log_softmax(logits / self.filters.temperature, candidates.mask)
-        before = masked_log_softmax(candidates.reference / self.filters.temperature, candidates.mask)
+        candidates, logits = choose(deep, predicted, reference, beta, temperature)
+        log_probs = masked_log_softmax(logits / temperature, candidates.mask)
+        before = masked_log_softmax(candidates.reference / temperature, candidates.mask)
         return Fused(candidates, logits, log_probs, norm, kl_divergence(log_probs, before))
 
     @override
@@ -147,27 +148,33 @@ class Explorer(DecodePolicy):
         return rows.scatter(values, self.bank.groups, self.lanes)
 
     def _filter_then_fuse(
-        self, deep: Tensor, predicted: Tensor, reference: Tensor, beta: Tensor
+        self, deep: Tensor, predicted: Tensor, reference: Tensor, beta: Tensor, temperature: Tensor
     ) -> tuple[Candidates, Tensor]:
-        candidates = self.filters.select(reference)
+        candidates = self.filters.select(reference, temperature)
         distilled = self.head.at(predicted, candidates)
-        return candidates, self._tilt(candidates, distilled, deep, predicted, beta)
+        return candidates, self._tilt(candidates, distilled, deep, predicted, beta, temperature)
 
     def _fuse_then_filter(
-        self, deep: Tensor, predicted: Tensor, reference: Tensor, beta: Tensor
+        self, deep: Tensor, predicted: Tensor, reference: Tensor, beta: Tensor, temperature: Tensor
     ) -> tuple[Candidates, Tensor]:
         weights = self.fusion.latent_weights(beta)
         if weights is not None and self.head.linear:
             logits = self.head.mixed(deep, predicted, weights.reference, weights.distilled)
         else:
             everything = Filters().select(reference)
-            logits = self._tilt(everything, self.head.full(predicted), deep, predicted, beta)
-        fused = self.filters.select(logits)
+            logits = self._tilt(everything, self.head.full(predicted), deep, predicted, beta, temperature)
+        fused = self.filters.select(logits, temperature)
         before = reference.gather(-1, fused.ids)
         return Candidates(fused.ids, before, fused.mask, fused.whole_vocabulary), fused.reference
 
     def _tilt(
-        self, candidates: Candidates, distilled: Tensor, deep: Tensor, predicted: Tensor, beta: Tensor
+        self,
+        candidates: Candidates,
+        distilled: Tensor,
+        deep: Tensor,
+        predicted: Tensor,
+        beta: Tensor,
+        temperature: Tensor,
     ) -> Float[Tensor, "rows candidates"]:
         step = FusionStep(
             reference=candidates.reference,
@@ -175,7 +182,7 @@ class Explorer(DecodePolicy):
             beta=beta,
             mask=candidates.mask,
             ids=candidates.ids,
-            temperature=self.filters.temperature,
+            temperature=temperature,
             deep=deep,
             predicted=predicted,
         )

@@ -104,15 +104,19 @@ class PlainPolicy(DecodePolicy):
     def __init__(self, filters: Filters, groups: int = 1) -> None:
         self.filters = filters
         self.groups = groups
+        self._temperature: Tensor | None = None
 
     @override
     def begin(self, shallow: Float[Tensor, "rows d"], rows: Rows) -> None:
-        pass
+        self._temperature = self.filters.temperatures(rows.step)
 
     @override
     def fuse(self, deep: Float[Tensor, "rows d"], reference: Float[Tensor, "rows vocab"]) -> Fused:
-        candidates = self.filters.select(reference.float())
-        log_probs = masked_log_softmax(candidates.reference / self.filters.temperature, candidates.mask)
+        temperature = self._temperature
+        if temperature is None:
+            raise RuntimeError("PlainPolicy.fuse was called before begin; the order of a step is begin, fuse, learn")
+        candidates = self.filters.select(reference.float(), temperature)
+        log_probs = masked_log_softmax(candidates.reference / temperature, candidates.mask)
         zero = log_probs.new_zeros(len(log_probs))
         return Fused(candidates, candidates.reference, log_probs, torch.full_like(zero, torch.nan), zero)
 

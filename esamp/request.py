@@ -157,7 +157,9 @@ class Request:
         return {
             "n": self.n,
             "max_new_tokens": self.max_new_tokens,
-            "temperature": self.filters.temperature,
+            "temperature": repr(self.filters.temperature)
+            if callable(self.filters.temperature)
+            else self.filters.temperature,
             "top_k": self.filters.top_k,
             "top_p": self.filters.top_p,
             "min_p": self.filters.min_p,

@@ -24,6 +24,7 @@ from esamp.policy import DecodePolicy, PlainPolicy
 from esamp.request import Beta, Request, check_beta
 from esamp.result import Diagnostics, GenerationResult, Sample
 from esamp.schedulers import OverlapScheduler, schedulers
+from esamp.schedules import Schedule
 from esamp.sharing import Sharing, sharings
 
 __all__ = ["ESampSampler"]
@@ -107,7 +108,7 @@ class ESampSampler:
         n: int = 16,
         *,
         max_new_tokens: int = 128,
-        temperature: float = 1.0,
+        temperature: float | Schedule = 1.0,
         top_k: int | None = None,
         top_p: float | None = None,
         min_p: float | None = 0.05,
@@ -128,7 +129,7 @@ class ESampSampler:
             prompts: a prompt or a list of them; each is raw text, or chat messages that go through the template.
             n: samples of each prompt; by default they share one distiller, and share it with no other prompt.
             max_new_tokens: longest sample, in tokens.
-            temperature: T > 0.
+            temperature: T > 0: a number, or a schedule over the steps of a sample.
             top_k: keep the k most probable tokens; None: off.
             top_p: keep the smallest set with this probability mass; None: off.
             min_p: keep what is at least this fraction as probable as the most probable token; None: off.
@@ -267,5 +268,5 @@ class ESampSampler:
         else:
             yield f"{fuse}, on the whole vocabulary"
             yield f"{select} of the fused logits"
-        yield f"draw: Gumbel-max at temperature {filters.temperature:g}, keyed by (seed, sample, step, token id)"
+        yield "draw: Gumbel-max from softmax(fused / temperature), keyed by (seed, sample, step, token id)"
         yield "learn: one step on (shallow, deep) of the living rows, finished before the next prediction"

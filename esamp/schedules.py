@@ -1,4 +1,4 @@
-"""β over the steps of a sample."""
+"""β or temperature over the steps of a sample."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from esamp.checks import check_integer, check_number
 __all__ = ["Schedule", "linear", "only_first"]
 
 Schedule = Callable[[Int[Tensor, " rows"]], Float[Tensor, " rows"]]
-"""From the number of tokens a sample has so far to its β."""
+"""From the number of tokens a sample has so far to its β, or its temperature."""
 
 
 def linear(start: float, end: float, steps: int) -> Schedule:
-    """β from `start` to `end` over the first `steps` tokens, then `end`.
+    """From `start` to `end` over the first `steps` tokens, then `end`.
 
     Raises:
-        ValueError: a β is negative or not finite, or `steps` is below 1.
+        ValueError: a value is negative or not finite, or `steps` is below 1.
 
     >>> linear(0.5, 0.0, 4)(torch.tensor([0, 2, 9]))
     tensor([0.5000, 0.2500, 0.0000])

@@ -23,7 +23,7 @@ class FusionStep:
         beta: exploration strength β of each row; 0 leaves a row alone (warm-up and broken groups arrive so).
         mask: False in empty places, whose result is ignored.
         ids: token ids of the candidates, for fusions that reward or watch certain tokens.
-        temperature: T, for fusions whose target is a property of the distribution that is drawn from.
+        temperature: T of each row, for fusions whose target is a property of the distribution that is drawn from.
         deep: hᴸ, for fusions that weigh the error against the hidden state.
         predicted: ĥᴸ; finite, equal to `deep` where the prediction was not.
     """
@@ -33,7 +33,7 @@ class FusionStep:
     beta: Float[Tensor, " rows"]
     mask: Bool[Tensor, "rows candidates"]
     ids: Int[Tensor, "rows candidates"]
-    temperature: float
+    temperature: Float[Tensor, "rows 1"]
     deep: Float[Tensor, "rows d"]
     predicted: Float[Tensor, "rows d"]
 
