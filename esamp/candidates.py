@@ -108,7 +108,7 @@ class Filters:
     def select(
         self, logits: Float[Tensor, "rows vocab"], temperature: Float[Tensor, "rows 1"] | None = None
     ) -> Candidates:
-        """The candidates of each row, at `temperature` or that of step 0. `logits` are float32 and before temperature."""
+        """The candidates of each row, at `temperature` or that of step 0; `logits` are float32, before temperature."""
         if self.keeps_all:
             ids = torch.arange(logits.shape[-1], device=logits.device).expand(logits.shape)
             return Candidates(ids, logits, torch.ones_like(logits, dtype=torch.bool), whole_vocabulary=True)

@@ -157,14 +157,12 @@ class Request:
         return {
             "n": self.n,
             "max_new_tokens": self.max_new_tokens,
-            "temperature": repr(self.filters.temperature)
-            if callable(self.filters.temperature)
-            else self.filters.temperature,
+            "temperature": _named(self.filters.temperature),
             "top_k": self.filters.top_k,
             "top_p": self.filters.top_p,
             "min_p": self.filters.min_p,
             "seed": self.seed,
-            "beta": _plain(self.beta) if self.schedule is None else repr(self.schedule),
+            "beta": _plain(self.beta) if self.schedule is None else _named(self.schedule),
             "waves": len(self.waves),
             "groups": self.groups,
             "learn_prompt": self.learn_prompt,
@@ -239,3 +237,8 @@ def _beta_per_sample(beta: Beta, prompts: int, n: int) -> Tensor:
 def _plain(beta: Tensor) -> float | list[list[float]]:
     first = beta.flatten()[0]
     return float(first) if bool((beta == first).all()) else beta.tolist()
+
+
+def _named(value: float | Schedule) -> float | str:
+    """A number as it is, a schedule by its name."""
+    return getattr(value, "__qualname__", repr(value)) if callable(value) else value
