@@ -6,15 +6,15 @@ import difflib
 import math
 from collections.abc import Iterable
 
-__all__ = ["check_choice", "check_integer", "check_number"]
+__all__ = ["check_choice", "check_flag", "check_integer", "check_number"]
 
 
 def check_number(
     name: str,
     value: object,
     *,
-    low: float = -math.inf,
-    high: float = math.inf,
+    low: int | float = -math.inf,
+    high: int | float = math.inf,
     low_open: bool = False,
     high_open: bool = False,
     hint: str = "",
@@ -48,6 +48,17 @@ def check_integer(name: str, value: object, *, low: int, high: int | None = None
         raise TypeError(_message(f"{name} must be {wanted}", value, hint))
     if value < low or (high is not None and value > high):
         raise ValueError(_message(f"{name} must be {wanted}", value, hint))
+    return value
+
+
+def check_flag(name: str, value: object) -> bool:
+    """Return `value` if it is True or False.
+
+    Raises:
+        TypeError: it is anything else.
+    """
+    if not isinstance(value, bool):
+        raise TypeError(f"{name} must be True or False, got {value!r}")
     return value
 
 

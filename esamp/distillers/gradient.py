@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
-from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float
@@ -17,9 +16,8 @@ from esamp.distillers.optimizers import GroupedOptimizer
 from esamp.distillers.optimizers.base import per_slot
 from esamp.distillers.storage import stochastic_round
 
-__all__ = ["GradientDistiller", "Storage"]
+__all__ = ["GradientDistiller", "Weights"]
 
-Storage = Literal["float32", "bfloat16"]
 Weights = Mapping[str, Float[Tensor, "groups ..."]]
 
 
@@ -42,7 +40,7 @@ class GradientDistiller(Distiller):
     _rounds: Tensor
 
     def __init__(
-        self, optimizer: GroupedOptimizer, clip: float | None = 0.5, seed: int = 0, storage: Storage = "float32"
+        self, optimizer: GroupedOptimizer, clip: float | None = 0.5, seed: int = 0, storage: str = "float32"
     ) -> None:
         super().__init__()
         self.optimizer = optimizer

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 from torch import Generator, Tensor
 
 from esamp.checks import check_choice
 
-__all__ = ["Start", "check_start", "gaussian"]
-
-Start = Literal["random", "zero"]
-"""Output weights at random, or zero: the distiller then starts from its residual path alone."""
+__all__ = ["check_start", "gaussian"]
 
 
 def check_start(start: object) -> str:
-    """`start`, if it is one of the two.
+    """`start`: "random", or "zero" for output weights of zero, so that a distiller starts from its residual path.
 
     Raises:
-        ValueError: it is not.
+        ValueError: it is neither.
     """
     return check_choice("start", start, ("random", "zero"))
 

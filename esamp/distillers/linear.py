@@ -11,7 +11,7 @@ from torch.nn.functional import rms_norm
 from typing_extensions import override
 
 from esamp.distillers.base import distillers
-from esamp.distillers.gradient import GradientDistiller, Storage, Weights
+from esamp.distillers.gradient import GradientDistiller, Weights
 from esamp.distillers.optimizers import Adam, GroupedOptimizer
 
 __all__ = ["LinearDistiller"]
@@ -39,7 +39,7 @@ class LinearDistiller(GradientDistiller):
         eps: float = 1e-8,
         clip: float | None = 0.5,
         optimizer: GroupedOptimizer | None = None,
-        storage: Storage = "float32",
+        storage: str = "float32",
     ) -> None:
         super().__init__(Adam(lr=lr, eps=eps) if optimizer is None else optimizer, clip, storage=storage)
 

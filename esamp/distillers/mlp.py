@@ -12,8 +12,8 @@ from typing_extensions import override
 
 from esamp.checks import check_integer
 from esamp.distillers.base import distillers
-from esamp.distillers.gradient import GradientDistiller, Storage, Weights
-from esamp.distillers.initial import Start, check_start, gaussian
+from esamp.distillers.gradient import GradientDistiller, Weights
+from esamp.distillers.initial import check_start, gaussian
 from esamp.distillers.optimizers import Adam, GroupedOptimizer
 
 __all__ = ["MLPDistiller"]
@@ -46,9 +46,9 @@ class MLPDistiller(GradientDistiller):
         lr: float = 4e-4,
         eps: float = 1e-4,
         clip: float | None = 0.5,
-        start: Start = "random",
+        start: str = "random",
         optimizer: GroupedOptimizer | None = None,
-        storage: Storage = "float32",
+        storage: str = "float32",
         seed: int = 0,
     ) -> None:
         super().__init__(Adam(lr=lr, eps=eps) if optimizer is None else optimizer, clip, seed, storage)

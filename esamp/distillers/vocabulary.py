@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 from typing_extensions import override
 
-from esamp.distillers.base import distillers
+from esamp.distillers.base import Distiller, distillers
 from esamp.distillers.gradient import GradientDistiller
 from esamp.distillers.low_rank import LowRankDistiller
 from esamp.distillers.wrapper import DistillerWrapper
@@ -34,7 +34,7 @@ class VocabularyDistiller(DistillerWrapper):
         TypeError: the distiller is not trained by gradients.
     """
 
-    def __init__(self, distiller: GradientDistiller | None = None) -> None:
+    def __init__(self, distiller: Distiller | None = None) -> None:
         inner = LowRankDistiller() if distiller is None else distillers.build(distiller)
         if not isinstance(inner, GradientDistiller):
             raise TypeError(f"distiller must be a GradientDistiller, got {type(inner).__name__}; its loss is replaced")
