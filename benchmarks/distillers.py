@@ -183,7 +183,8 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=256)
     parser.add_argument("--out", type=Path, default=Path("docs"))
     arguments = parser.parse_args()
-    stream, head = record(arguments.prompts, arguments.n, arguments.steps)
+    # A few steps more, so that there is something to predict after the last mark.
+    stream, head = record(arguments.prompts, arguments.n, arguments.steps + 16)
     rows: dict[str, tuple[Tensor, float, int]] = {}
     for name, distiller in zoo().items():
         curve, seconds = replay(distiller, stream, head)
