@@ -9,8 +9,12 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from esamp.checks import check_integer, check_number
+from esamp.schedules import Schedule
 
 __all__ = ["Candidates", "Filters"]
+
+# Far below any use; logits divided by much less overflow float32, and the draws would silently be NaN.
+_MIN_TEMPERATURE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,7 @@ class Filters:
     """Temperature, then top-k, top-p and min-p, in that order and each as transformers' warper of that name defines it.
 
     Attributes:
-        temperature: T > 0; logits are divided by it.
+        temperature: T > 0; logits are divided by it. A number, or a schedule over the steps of a sample.
         top_k: keep the k largest (and what ties with the last of them); None: off.
         top_p: keep the smallest set with at least this probability mass, in (0, 1]; None: off.
         min_p: keep what is at least `min_p` times as probable as the most probable token, in [0, 1); None: off.
@@ -52,14 +56,15 @@ class Filters:
     tensor([[1, 2]])
     """
 
-    temperature: float = 1.0
+    temperature: float | Schedule = 1.0
     top_k: int | None = None
     top_p: float | None = None
     min_p: float | None = None
 
     def __post_init__(self) -> None:
         greedy = "for greedy decoding use model.generate(do_sample=False): it has nothing to explore"
-        check_number("temperature", self.temperature, low=0, low_open=True, hint=greedy)
+        if not callable(self.temperature):
+            check_number("temperature", self.temperature, low=_MIN_TEMPERATURE, hint=greedy)
         if self.top_k is not None:
             check_integer("top_k", self.top_k, low=1, hint="pass None to switch it off")
         if self.top_p is not None:
@@ -78,12 +83,21 @@ class Filters:
         >>> Filters(temperature=0.7, min_p=0.05).describe()
         'temperature 0.7, min_p 0.05'
         """
-        named = {"temperature": self.temperature, "top_k": self.top_k, "top_p": self.top_p, "min_p": self.min_p}
-        return ", ".join(f"{name} {value:g}" for name, value in named.items() if value is not None)
+        named = {"top_k": self.top_k, "top_p": self.top_p, "min_p": self.min_p}
+        temperature = "by schedule" if callable(self.temperature) else f"{self.temperature:g}"
+        rest = [f"{name} {value:g}" for name, value in named.items() if value is not None]
+        return ", ".join([f"temperature {temperature}", *rest])
 
-    def keep(self, logits: Float[Tensor, "rows vocab"]) -> Bool[Tensor, "rows vocab"]:
-        """Which tokens survive; at least one of each row does."""
-        scores = logits / self.temperature
+    def temperatures(self, step: Int[Tensor, " rows"]) -> Float[Tensor, "rows 1"]:
+        """T of each row, by the number of tokens it has."""
+        values = self.temperature(step) if callable(self.temperature) else torch.full(step.shape, self.temperature)
+        return values.to(step.device, torch.float32).unsqueeze(-1)
+
+    def keep(
+        self, logits: Float[Tensor, "rows vocab"], temperature: Float[Tensor, "rows 1"] | None = None
+    ) -> Bool[Tensor, "rows vocab"]:
+        """Which tokens survive, at `temperature` or that of step 0; at least one of each row does."""
+        scores = logits / self._or_first(logits, temperature)
         if self.top_k is not None:
             k = min(self.top_k, scores.shape[-1])
             scores = scores.masked_fill(scores < scores.topk(k).values[:, -1:], -torch.inf)
@@ -94,22 +108,29 @@ class Filters:
             scores = scores.masked_fill(probs < self.min_p * probs.amax(dim=-1, keepdim=True), -torch.inf)
         return scores > -torch.inf
 
-    def select(self, logits: Float[Tensor, "rows vocab"]) -> Candidates:
-        """The candidates of each row. `logits` are float32 and before temperature."""
+    def select(
+        self, logits: Float[Tensor, "rows vocab"], temperature: Float[Tensor, "rows 1"] | None = None
+    ) -> Candidates:
+        """The candidates of each row, at `temperature` or that of step 0; `logits` are float32, before temperature."""
         if self.keeps_all:
             ids = torch.arange(logits.shape[-1], device=logits.device).expand(logits.shape)
             # What the model itself forbids, with a logit of -inf, no fusion may raise.
             return Candidates(ids, logits, logits > -torch.inf, whole_vocabulary=True)
-        keep = self.keep(logits)
+        keep = self.keep(logits, temperature)
         rows, tokens = keep.nonzero(as_tuple=True)
         count = keep.sum(dim=-1)
         place = torch.arange(len(rows), device=rows.device) - (count.cumsum(0) - count)[rows]
         # The width of the list is the one number that the host reads in a step.
-        width = int(count.max()) if len(count) else 0
+        width = max(int(count.max()), 1) if len(count) else 0
         ids = torch.zeros(len(logits), width, dtype=torch.int64, device=logits.device)
         ids[rows, place] = tokens
         mask = torch.arange(width, device=logits.device) < count.unsqueeze(-1)
         return Candidates(ids, logits.gather(-1, ids), mask)
+
+    def _or_first(self, logits: Tensor, temperature: Tensor | None) -> Tensor:
+        if temperature is not None:
+            return temperature
+        return self.temperatures(torch.zeros(len(logits), dtype=torch.int64, device=logits.device))
 
 
 def _outside_nucleus(scores: Tensor, top_p: float) -> Tensor:

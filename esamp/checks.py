@@ -29,7 +29,10 @@ def check_number(
     interval = f"{left}{low:g}, {high:g}{right}"
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError(_message(f"{name} must be a number in {interval}", value, hint))
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
     inside = low <= number <= high and not (low_open and number == low) and not (high_open and number == high)
     if not math.isfinite(number) or not inside:
         raise ValueError(_message(f"{name} must be a finite number in {interval}", value, hint))

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-__all__ = ["MAX_SEED", "gumbel_argmax", "gumbel_noise", "philox"]
+__all__ = ["MAX_SEED", "gumbel_argmax", "gumbel_noise", "normal_noise", "philox"]
 
 MAX_SEED = 2**63 - 1
 _WORD = 0xFFFFFFFF
@@ -50,7 +50,7 @@ def philox(
 
 
 def gumbel_noise(
-    ids: Int[Tensor, "rows candidates"], seed: int, sample: Int[Tensor, " rows"], step: int
+    ids: Int[Tensor, "rows candidates"], seed: int, sample: Int[Tensor, " rows"], step: Int[Tensor, " rows"] | int
 ) -> Float[Tensor, "rows candidates"]:
     """Standard Gumbel noise, float32, of each token id for each row.
 
@@ -58,14 +58,14 @@ def gumbel_noise(
         ids: token ids.
         seed: in [0, 2^63).
         sample: index of each row's sample among the n of its prompt.
-        step: number of tokens the sample has so far.
+        step: number of tokens each sample has so far; one number where it is the same for all.
     """
     words = torch.stack(_words(ids >> 2, seed, sample, step), dim=-1)
     return _gumbel(words.gather(-1, (ids & 3).unsqueeze(-1)).squeeze(-1))
 
 
 def gumbel_noise_of_vocabulary(
-    vocabulary: int, seed: int, sample: Int[Tensor, " rows"], step: int
+    vocabulary: int, seed: int, sample: Int[Tensor, " rows"], step: Int[Tensor, " rows"] | int
 ) -> Float[Tensor, "rows vocab"]:
     """`gumbel_noise` of the ids 0 ... vocabulary - 1, at a quarter of the work: each Philox block serves four ids."""
     blocks = torch.arange(-(-vocabulary // _WORDS_PER_BLOCK), device=sample.device).expand(len(sample), -1)
@@ -78,7 +78,7 @@ def gumbel_argmax(
     ids: Int[Tensor, "rows candidates"],
     seed: int,
     sample: Int[Tensor, " rows"],
-    step: int,
+    step: Int[Tensor, " rows"] | int,
     *,
     whole_vocabulary: bool = False,
 ) -> Int[Tensor, " rows"]:
@@ -94,14 +94,42 @@ def gumbel_argmax(
     return (log_probs.float() + noise).argmax(dim=-1)
 
 
-def _words(blocks: Tensor, seed: int, sample: Tensor, step: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def _words(blocks: Tensor, seed: int, sample: Tensor, step: Tensor | int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     zeros = torch.zeros_like(blocks)
-    counter = (blocks, zeros + step, zeros + sample.unsqueeze(-1), zeros)
+    counter = (
+        blocks,
+        zeros + torch.as_tensor(step, device=blocks.device).unsqueeze(-1),
+        zeros + sample.unsqueeze(-1),
+        zeros,
+    )
     return philox(counter, (seed & _WORD, seed >> 32))
 
 
 def _gumbel(words: Tensor) -> Tensor:
-    # E = -log1p(-w) keeps its relative precision where w is small, which is where the noise is large; the clamp keeps
-    # the other end finite in float32.
-    uniform = ((words.float() + 0.5) * 2.0**-32).clamp(max=1.0 - 2.0**-24)
-    return -torch.log(-torch.log1p(-uniform))
+    # E = -log1p(-w) keeps its relative precision where w is small, which is where the noise is large.
+    return -torch.log(-torch.log1p(-_uniform(words)))
+
+
+def _uniform(words: Tensor) -> Tensor:
+    """32-bit words as numbers in (0, 1), float32."""
+    return ((words.float() + 0.5) * 2.0**-32).clamp(max=1.0 - 2.0**-24)
+
+
+def normal_noise(seed: int, count: Int[Tensor, " groups"], rows: int, width: int) -> Float[Tensor, "groups rows width"]:
+    """Standard normal noise, float32, that depends on (seed, count, row, place) alone (Box-Muller on Philox words).
+
+    Args:
+        seed: in [0, 2^63).
+        count: one counter a group; equal counters give equal noise.
+        rows: rows of a group.
+        width: numbers in a row.
+    """
+    blocks = torch.arange(-(-width // _WORDS_PER_BLOCK), device=count.device).view(1, 1, -1)
+    row = torch.arange(rows, device=count.device).view(1, -1, 1)
+    # The last counter word keeps this stream apart from that of the tokens.
+    counter = torch.broadcast_tensors(blocks, row, count.view(-1, 1, 1), torch.ones_like(blocks))
+    words = torch.stack(philox((counter[0], counter[1], counter[2], counter[3]), (seed & _WORD, seed >> 32)), dim=-1)
+    radius = (-2.0 * torch.log(_uniform(words[..., :2]))).sqrt()
+    angle = 2.0 * torch.pi * _uniform(words[..., 2:])
+    pairs = torch.cat([radius * torch.cos(angle), radius * torch.sin(angle)], dim=-1)
+    return pairs.flatten(-2)[..., :width]

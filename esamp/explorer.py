@@ -5,7 +5,6 @@ Every engine drives this same object; ESamp's maths exists once.
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass
 from typing import final
 
@@ -14,15 +13,16 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from typing_extensions import override
 
+from esamp.bank import Bank
 from esamp.candidates import Candidates, Filters
 from esamp.checks import check_integer
-from esamp.distillers import Distiller
 from esamp.functional import error_norm, kl_divergence, masked_log_softmax
-from esamp.fusion import NoveltyFusion
+from esamp.fusion import FusionStep, NoveltyFusion
 from esamp.head import Head
 from esamp.policy import DecodePolicy, Fused
 from esamp.rows import Rows
 from esamp.schedulers import OverlapScheduler, Pending
+from esamp.schedules import Schedule
 
 __all__ = ["Explorer"]
 
@@ -33,7 +33,7 @@ class _Step:
 
     rows: Rows
     shallow: Float[Tensor, "rows d"]
-    predicted: Pending[Float[Tensor, "rows d"]]
+    predicted: Pending[Float[Tensor, "groups lanes d"]]
 
 
 @final
@@ -45,151 +45,162 @@ class Explorer(DecodePolicy):
     that is done by masks: other groups never notice, and nothing is read back from the device.
 
     Args:
-        distiller: the recipe; the explorer works on a copy, set up for `groups` slots.
+        bank: the distillers, one slot a group.
+        lanes: largest number of rows in a group.
         fusion: how the distilled logits tilt the reference.
         scheduler: when prediction and learning run.
         head: the frozen LM head.
         filters: temperature, top-k, top-p, min-p.
-        beta: exploration strength β, float32 [groups, lanes].
+        schedule: factor on each row's β by the number of its tokens; None: 1.
         warmup: updates of a group's distiller before its fusion starts.
         prefilter: fuse over the whole vocabulary and then filter, instead of filtering the reference first.
+
+    Raises:
+        ValueError: `warmup` is below 1.
     """
 
     def __init__(
         self,
-        distiller: Distiller,
+        bank: Bank,
+        lanes: int,
         fusion: NoveltyFusion,
         scheduler: OverlapScheduler,
         head: Head,
         filters: Filters,
-        beta: Float[Tensor, "groups lanes"],
         *,
+        schedule: Schedule | None = None,
         warmup: int = 1,
         prefilter: bool = False,
     ) -> None:
+        self.bank = bank
+        self.lanes = lanes
         self.fusion = fusion
         self.scheduler = scheduler
         self.head = head
         self.filters = filters
-        self.beta = beta
+        self.schedule = schedule
         self.warmup = check_integer("warmup", warmup, low=1, hint="an untrained distiller is noise")
         self.prefilter = prefilter
-        self.groups, self.lanes = beta.shape
-        device = head.weight.device
-        self.distiller = copy.deepcopy(distiller)
-        self.distiller.setup(head.weight.shape[1], self.groups, device)
-        self.updates: Int[Tensor, " groups"] = torch.zeros(self.groups, dtype=torch.int64, device=device)
-        self._resets: Int[Tensor, " groups"] = torch.zeros(self.groups, dtype=torch.int64, device=device)
-        self._broken: Bool[Tensor, " groups"] = torch.zeros(self.groups, dtype=torch.bool, device=device)
+        self._broken: Bool[Tensor, " groups"] = torch.zeros_like(bank.updates, dtype=torch.bool)
         self._step: _Step | None = None
         self._losses: Pending[Float[Tensor, " groups"]] | None = None
 
     def recycle(self, slots: Int[Tensor, " k"]) -> None:
         """Give slots to new groups: as good as new from the next `begin` on."""
-        mask = torch.zeros_like(self._broken).index_fill_(0, slots, True)
-        self.scheduler.wait(self.scheduler.submit(lambda: self._forget(mask)))
-        self._resets.masked_fill_(mask, 0)
+        self.scheduler.wait(self.scheduler.submit(lambda: self.bank.recycle(slots)))
 
     @override
     def begin(self, shallow: Float[Tensor, "rows d"], rows: Rows) -> None:
         shallow = shallow.float()
-        predicted = self.scheduler.submit(lambda: self._predict(shallow, rows))
+        predicted = self.scheduler.submit(lambda: self.bank.predict(self._scatter(rows, shallow)))
         self._step = _Step(rows, shallow, predicted)
 
     @override
     def fuse(self, deep: Float[Tensor, "rows d"], reference: Float[Tensor, "rows vocab"]) -> Fused:
         step = self._current("fuse")
-        deep, reference = deep.float(), reference.float()
-        predicted = self.scheduler.wait(step.predicted)
+        rows, deep, reference = step.rows, deep.float(), reference.float()
+        grouped = self.scheduler.wait(step.predicted)
+        predicted = rows.gather(self.bank.distiller.revise(grouped, self._scatter(rows, deep)))
         norm = error_norm(deep, predicted)
         # Where the norm overflows, the logits of the prediction may overflow too.
         sound = norm.isfinite()
-        slot = step.rows.slot
-        self._broken = torch.zeros_like(self.updates).index_add_(0, slot, (~sound).long()) > 0
-        ready = (self.updates >= self.warmup) & ~self._broken
-        beta = self.beta[slot, step.rows.lane] * ready[slot]
+        self._broken = torch.zeros_like(self.bank.updates).index_add_(0, rows.slot, (~sound).long()) > 0
+        ready = (self.bank.updates >= self.warmup) & ~self._broken
+        beta = rows.beta * ready[rows.slot]
+        if self.schedule is not None:
+            beta = beta * self.schedule(rows.step)
         # The logits of a broken prediction are multiplied by β = 0, so they must be numbers.
         predicted = predicted.masked_fill(~sound.unsqueeze(-1), 0.0)
+        temperature = self.filters.temperatures(rows.step)
         choose = self._fuse_then_filter if self.prefilter else self._filter_then_fuse
-        candidates, logits = choose(deep, predicted, reference, beta)
-        log_probs = masked_log_softmax(logits / self.filters.temperature, candidates.mask)
-        before = masked_log_softmax(candidates.reference / self.filters.temperature, candidates.mask)
+        candidates, logits = choose(deep, predicted, reference, beta, temperature)
+        log_probs = masked_log_softmax(logits / temperature, candidates.mask)
+        before = masked_log_softmax(candidates.reference / temperature, candidates.mask)
         return Fused(candidates, logits, log_probs, norm, kl_divergence(log_probs, before))
 
     @override
-    def learn(self, deep: Float[Tensor, "rows d"], alive: Bool[Tensor, " rows"] | None = None) -> None:
-        step = self._current("learn")
+    def learn(
+        self,
+        deep: Float[Tensor, "rows d"],
+        tokens: Int[Tensor, " rows"],
+        alive: Bool[Tensor, " rows"] | None = None,
+    ) -> None:
+        step, broken, deep = self._current("learn"), self._broken, deep.float()
         self._step = None
-        broken, deep = self._broken, deep.float()
-        self._losses = self.scheduler.submit(lambda: self._update(step, deep, alive, broken))
+        self._losses = self.scheduler.submit(lambda: self._update(step, deep, tokens, alive, broken))
 
     @override
     def losses(self) -> Float[Tensor, " groups"]:
         if self._losses is None:
-            return torch.full((self.groups,), torch.nan)
+            return torch.full((self.bank.groups,), torch.nan)
         return self.scheduler.wait(self._losses)
 
     @override
     def resets(self) -> Int[Tensor, " groups"]:
-        if self._losses is not None:
-            self.scheduler.wait(self._losses)
-        return self._resets.clone()
+        self.losses()
+        return self.bank.resets.clone()
 
     def _current(self, call: str) -> _Step:
         if self._step is None:
             raise RuntimeError(f"Explorer.{call} was called before begin; the order of a step is begin, fuse, learn")
         return self._step
 
-    @torch.no_grad()
-    def _predict(self, shallow: Tensor, rows: Rows) -> Tensor:
-        return rows.gather(self.distiller(rows.scatter(shallow, self.groups, self.lanes)))
+    def _scatter(self, rows: Rows, values: Tensor) -> Tensor:
+        return rows.scatter(values, self.bank.groups, self.lanes)
 
     def _filter_then_fuse(
-        self, deep: Tensor, predicted: Tensor, reference: Tensor, beta: Tensor
+        self, deep: Tensor, predicted: Tensor, reference: Tensor, beta: Tensor, temperature: Tensor
     ) -> tuple[Candidates, Tensor]:
-        candidates = self.filters.select(reference)
+        candidates = self.filters.select(reference, temperature)
         distilled = self.head.at(predicted, candidates)
-        return candidates, self.fusion(candidates.reference, distilled, beta, candidates.mask)
+        return candidates, self._tilt(candidates, distilled, deep, predicted, beta, temperature)
 
     def _fuse_then_filter(
-        self, deep: Tensor, predicted: Tensor, reference: Tensor, beta: Tensor
+        self, deep: Tensor, predicted: Tensor, reference: Tensor, beta: Tensor, temperature: Tensor
     ) -> tuple[Candidates, Tensor]:
         weights = self.fusion.latent_weights(beta)
         if weights is not None and self.head.linear:
             logits = self.head.mixed(deep, predicted, weights.reference, weights.distilled)
         else:
-            everything = torch.ones_like(reference, dtype=torch.bool)
-            logits = self.fusion(reference, self.head.full(predicted), beta, everything)
+            everything = Filters().select(reference)
+            logits = self._tilt(everything, self.head.full(predicted), deep, predicted, beta, temperature)
         # A projection of its own may differ from the model's in the last bit, and at β = 0 nothing may change; nor may
         # a token return that the model itself forbids.
         untouched = (beta == 0).unsqueeze(-1) | (reference == -torch.inf)
         logits = torch.where(untouched, reference, logits)
-        fused = self.filters.select(logits)
+        fused = self.filters.select(logits, temperature)
         before = reference.gather(-1, fused.ids)
         return Candidates(fused.ids, before, fused.mask, fused.whole_vocabulary), fused.reference
 
-    @torch.no_grad()
-    def _update(self, step: _Step, deep: Tensor, alive: Tensor | None, broken: Tensor) -> Tensor:
+    def _tilt(
+        self,
+        candidates: Candidates,
+        distilled: Tensor,
+        deep: Tensor,
+        predicted: Tensor,
+        beta: Tensor,
+        temperature: Tensor,
+    ) -> Float[Tensor, "rows candidates"]:
+        step = FusionStep(
+            reference=candidates.reference,
+            distilled=distilled,
+            beta=beta,
+            mask=candidates.mask,
+            ids=candidates.ids,
+            temperature=temperature,
+            deep=deep,
+            predicted=predicted,
+        )
+        return self.fusion(step)
+
+    def _update(self, step: _Step, deep: Tensor, tokens: Tensor, alive: Tensor | None, broken: Tensor) -> Tensor:
         usable = step.shallow.isfinite().all(dim=-1) & deep.isfinite().all(dim=-1)
         usable = usable if alive is None else usable & alive
-        shallow, target, weight = (
-            step.rows.scatter(values, self.groups, self.lanes)
-            for values in (
-                step.shallow.masked_fill(~usable.unsqueeze(-1), 0.0),
-                deep.masked_fill(~usable.unsqueeze(-1), 0.0),
-                usable.float(),
-            )
+        target = self.bank.distiller.target(deep, tokens)
+        empty = ~usable.unsqueeze(-1)
+        return self.bank.learn(
+            self._scatter(step.rows, step.shallow.masked_fill(empty, 0.0)),
+            self._scatter(step.rows, target.masked_fill(empty, 0.0)),
+            self._scatter(step.rows, usable.float()),
+            broken,
         )
-        losses = self.distiller.learn(shallow, target, weight)
-        moved = weight.sum(dim=-1) > 0
-        self.updates += moved
-        failed = broken | ~losses.isfinite()
-        # Reading a tensor costs nothing on the CPU and a synchronisation elsewhere; there the masks do it every step.
-        if failed.device.type != "cpu" or bool(failed.any()):
-            self._forget(failed)
-            self._resets += failed
-        return losses.masked_fill(~moved, torch.nan)
-
-    def _forget(self, mask: Tensor) -> None:
-        self.distiller.reset(mask)
-        self.updates.masked_fill_(mask, 0)

@@ -50,11 +50,11 @@ class Fused:
     error_norm: Float[Tensor, " rows"]
     kl: Float[Tensor, " rows"]
 
-    def draw(self, seed: int, sample: Int[Tensor, " rows"], step: int) -> Drawn:
+    def draw(self, seed: int, rows: Rows) -> Drawn:
         """Draw one token for each row: a function of (seed, sample, step, token id) and the distribution alone."""
         candidates = self.candidates
         place = gumbel_argmax(
-            self.log_probs, candidates.ids, seed, sample, step, whole_vocabulary=candidates.whole_vocabulary
+            self.log_probs, candidates.ids, seed, rows.sample, rows.step, whole_vocabulary=candidates.whole_vocabulary
         ).unsqueeze(-1)
         return Drawn(candidates.ids.gather(-1, place).squeeze(-1), self.log_probs.gather(-1, place).squeeze(-1))
 
@@ -75,8 +75,13 @@ class DecodePolicy(ABC):
         """The head is done: hᴸ and the LLM's logits z of the same rows, to be turned into a distribution."""
 
     @abstractmethod
-    def learn(self, deep: Float[Tensor, "rows d"], alive: Bool[Tensor, " rows"] | None = None) -> None:
-        """The step is over: learn from (h¹, hᴸ) of the living rows; None: all rows are alive."""
+    def learn(
+        self,
+        deep: Float[Tensor, "rows d"],
+        tokens: Int[Tensor, " rows"],
+        alive: Bool[Tensor, " rows"] | None = None,
+    ) -> None:
+        """The step is over: learn from (h¹, hᴸ) and the drawn tokens of the living rows; None: all rows are alive."""
 
     @abstractmethod
     def losses(self) -> Float[Tensor, " groups"]:
@@ -99,20 +104,29 @@ class PlainPolicy(DecodePolicy):
     def __init__(self, filters: Filters, groups: int = 1) -> None:
         self.filters = filters
         self.groups = groups
+        self._temperature: Tensor | None = None
 
     @override
     def begin(self, shallow: Float[Tensor, "rows d"], rows: Rows) -> None:
-        pass
+        self._temperature = self.filters.temperatures(rows.step)
 
     @override
     def fuse(self, deep: Float[Tensor, "rows d"], reference: Float[Tensor, "rows vocab"]) -> Fused:
-        candidates = self.filters.select(reference.float())
-        log_probs = masked_log_softmax(candidates.reference / self.filters.temperature, candidates.mask)
+        temperature = self._temperature
+        if temperature is None:
+            raise RuntimeError("PlainPolicy.fuse was called before begin; the order of a step is begin, fuse, learn")
+        candidates = self.filters.select(reference.float(), temperature)
+        log_probs = masked_log_softmax(candidates.reference / temperature, candidates.mask)
         zero = log_probs.new_zeros(len(log_probs))
         return Fused(candidates, candidates.reference, log_probs, torch.full_like(zero, torch.nan), zero)
 
     @override
-    def learn(self, deep: Float[Tensor, "rows d"], alive: Bool[Tensor, " rows"] | None = None) -> None:
+    def learn(
+        self,
+        deep: Float[Tensor, "rows d"],
+        tokens: Int[Tensor, " rows"],
+        alive: Bool[Tensor, " rows"] | None = None,
+    ) -> None:
         pass
 
     @override

@@ -17,11 +17,13 @@ from esamp.checks import check_flag, check_integer, check_number
 from esamp.draw import MAX_SEED
 from esamp.engines.huggingface.engine import HuggingFaceEngine, Prompt
 from esamp.engines.huggingface.loop import Batch
+from esamp.schedules import Schedule
+from esamp.sharing import Sharing
 
 __all__ = ["Beta", "Request", "check_beta"]
 
-Beta = int | float | Tensor
-"""Exploration strength: one number, or a tensor [n] or [prompts, n]."""
+Beta = int | float | Tensor | Schedule
+"""Exploration strength: one number, a tensor [n] or [prompts, n], or a schedule over the steps of a sample."""
 
 # Far above anything of use, and low enough that z + β (z - ẑ) stays finite in float32.
 _MAX_BETA = 1e6
@@ -49,9 +51,14 @@ class Request:
         max_new_tokens: longest sample.
         filters: temperature and filters.
         seed: of the draws.
-        beta: β of each sample, float32 [prompts, n]; None: the number 0, plain sampling without a distiller.
+        beta: β of each sample, float32 [prompts, n].
+        schedule: β as a function of the step, instead; None: `beta` alone counts.
+        plain: β is the number 0: plain sampling without a distiller.
+        groups: group of each prompt.
+        waves: number of samples of each successive wave; they add up to n.
         stop: strings that end a sample.
         eos: token ids that end a sample.
+        learn_prompt: the distillers learn from the prompt before the first token.
         batch_size: prompts decoded together.
         padding: prompts of different lengths may share a batch.
     """
@@ -62,9 +69,14 @@ class Request:
     max_new_tokens: int
     filters: Filters
     seed: int
-    beta: Float[Tensor, "prompts n"] | None
+    beta: Float[Tensor, "prompts n"]
+    schedule: Schedule | None
+    plain: bool
+    groups: list[int]
+    waves: list[int]
     stop: list[str]
     eos: frozenset[int]
+    learn_prompt: bool
     batch_size: int
     padding: bool
 
@@ -79,6 +91,9 @@ class Request:
         filters: Filters,
         seed: int,
         beta: Beta,
+        sharing: Sharing,
+        waves: int,
+        learn_prompt: bool,
         stop: str | Sequence[str],
         ignore_eos: bool,
         chat: bool,
@@ -92,6 +107,7 @@ class Request:
         """
         check_integer("n", n, low=1)
         check_integer("max_new_tokens", max_new_tokens, low=1)
+        check_integer("waves", waves, low=1, high=n, hint="a wave has at least one sample")
         check_integer("seed", seed, low=0, high=MAX_SEED)
         listed = _list_of_prompts(prompts)
         check_flag("chat", chat)
@@ -114,33 +130,60 @@ class Request:
             filters,
             seed,
             _beta_per_sample(beta, len(texts), n),
+            beta if callable(beta) else None,
+            isinstance(beta, int | float) and beta == 0,
+            sharing.groups(texts),
+            [n // waves + (wave < n % waves) for wave in range(waves)],
             _check_stop(stop),
             frozenset() if check_flag("ignore_eos", ignore_eos) else engine.eos_ids,
+            learn_prompt,
             batch_size,
             padding=batch_size == 1 or len({len(ids) for ids in encoded}) == 1 or engine.pads_left,
         )
 
-    def batches(self) -> Iterator[Batch]:
-        """The prompts in batches of at most `batch_size`, of one length each where they cannot be padded."""
+    def batches(self) -> Iterator[list[Batch]]:
+        """The prompts in batches of at most `batch_size`, of one length each where they cannot be padded.
+
+        Of each batch, its waves. Groups are numbered from 0 within a batch, which has a bank of its own.
+        """
         first = 0
         while first < len(self.prompts):
             prompts = self.prompts[first : first + self.batch_size]
             if not self.padding:
                 prompts = list(next(groupby(prompts, key=len))[1])
-            yield Batch(prompts, first, self.n, self.max_new_tokens, self.seed, self.stop, self.eos)
+            yield [self._wave(first, prompts, wave) for wave in range(len(self.waves))]
             first += len(prompts)
+
+    def _wave(self, first: int, prompts: list[list[int]], wave: int) -> Batch:
+        chosen = slice(first, first + len(prompts))
+        start = sum(self.waves[:wave])
+        return Batch(
+            prompts=prompts,
+            first_prompt=first,
+            group=torch.tensor(self.groups[chosen]).unique(return_inverse=True)[1],
+            beta=self.beta[chosen, start : start + self.waves[wave]],
+            first_sample=start,
+            max_new_tokens=self.max_new_tokens,
+            seed=self.seed,
+            stop=self.stop,
+            eos=self.eos,
+            learn_prompt=self.learn_prompt and wave == 0 and not self.plain,
+        )
 
     def settings(self) -> dict[str, Any]:
         """The request as plain values, for the record; a tensor β becomes a list."""
         return {
             "n": self.n,
             "max_new_tokens": self.max_new_tokens,
-            "temperature": self.filters.temperature,
+            "temperature": _named(self.filters.temperature),
             "top_k": self.filters.top_k,
             "top_p": self.filters.top_p,
             "min_p": self.filters.min_p,
             "seed": self.seed,
-            "beta": 0.0 if self.beta is None else _plain(self.beta),
+            "beta": _plain(self.beta) if self.schedule is None else _named(self.schedule),
+            "waves": len(self.waves),
+            "groups": self.groups,
+            "learn_prompt": self.learn_prompt,
             "stop": self.stop,
             "eos": sorted(self.eos),
             "batch_size": self.batch_size,
@@ -203,10 +246,11 @@ def _check_stop(stop: object) -> list[str]:
     return list(strings)
 
 
-def _beta_per_sample(beta: Beta, prompts: int, n: int) -> Tensor | None:
+def _beta_per_sample(beta: Beta, prompts: int, n: int) -> Tensor:
+    if callable(beta):
+        return torch.ones(prompts, n)
     if not isinstance(beta, Tensor):
-        number = check_beta(beta)
-        return torch.full((prompts, n), number) if number > 0 else None
+        return torch.full((prompts, n), check_beta(beta))
     if beta.shape not in {(n,), (prompts, n)}:
         raise ValueError(
             f"beta must be a number or a tensor of shape ({n},) or ({prompts}, {n}) = (prompts, n), "
@@ -222,3 +266,8 @@ def _beta_per_sample(beta: Beta, prompts: int, n: int) -> Tensor | None:
 def _plain(beta: Tensor) -> float | list[list[float]]:
     first = beta.flatten()[0]
     return float(first) if bool((beta == first).all()) else beta.tolist()
+
+
+def _named(value: float | Schedule) -> float | str:
+    """A number as it is, a schedule by its name."""
+    return getattr(value, "__qualname__", repr(value)) if callable(value) else value

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from esamp.bank import Bank
 
 __all__ = ["Diagnostics", "GenerationResult", "Sample"]
 
@@ -50,15 +53,20 @@ class Sample:
 
 @dataclass(frozen=True)
 class Diagnostics:
-    """How the distillers did, one row a prompt. Tensors, until you read them.
+    """How the distillers did, one row a group: a prompt, unless prompts share. Tensors, until you read them.
 
     Attributes:
         loss: mean squared error of each step's prediction, before that step's update; NaN where nothing was learnt.
         resets: how often the group's distiller was reset because its loss or prediction was not finite.
     """
 
-    loss: Float[Tensor, "prompts steps"]
-    resets: Int[Tensor, " prompts"]
+    loss: Float[Tensor, "groups steps"]
+    resets: Int[Tensor, " groups"]
+
+    @staticmethod
+    def follow(waves: list[Diagnostics]) -> Diagnostics:
+        """Diagnostics of successive waves of the same groups as one: their steps follow each other."""
+        return Diagnostics(torch.cat([wave.loss for wave in waves], dim=1), waves[-1].resets)
 
     @staticmethod
     def join(parts: list[Diagnostics]) -> Diagnostics:
@@ -77,12 +85,14 @@ class GenerationResult:
         samples: `samples[p][i]` is sample i of prompt p.
         diagnostics: how the distillers did.
         settings: every setting of the run, for the record.
+        state: the distillers as the run left them, a bank for each batch; `generate(..., state=...)` goes on from it.
     """
 
     prompts: list[str]
     samples: list[list[Sample]]
     diagnostics: Diagnostics
     settings: dict[str, Any] = field(default_factory=dict[str, Any])
+    state: list[Bank] = field(default_factory=list)
 
     @property
     def texts(self) -> list[list[str]]:

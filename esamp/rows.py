@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from einops import rearrange
@@ -20,29 +20,52 @@ class Rows:
         slot: int64 [rows], each row's slot in the bank.
         lane: int64 [rows], its place in the group, below the explorer's `lanes`; no two rows share (slot, lane).
         sample: int64 [rows], its sample index among the n of its prompt, which keys the draws.
+        step: int64 [rows], number of tokens the sample has so far, which keys the draws too.
+        beta: float32 [rows], its exploration strength β.
     """
 
     slot: Int[Tensor, " rows"]
     lane: Int[Tensor, " rows"]
     sample: Int[Tensor, " rows"]
+    step: Int[Tensor, " rows"]
+    beta: Float[Tensor, " rows"]
 
     @classmethod
-    def grid(cls, groups: int, lanes: int, device: torch.device | str = "cpu") -> Rows:
-        """`lanes` rows in each of `groups` groups, in order; the sample index is the lane.
+    def of_prompts(
+        cls, group: Int[Tensor, " prompts"], beta: Float[Tensor, "prompts n"], first_sample: int = 0
+    ) -> Rows:
+        """N rows for each prompt, in order, at step 0.
 
-        >>> Rows.grid(2, 2).slot
-        tensor([0, 0, 1, 1])
+        Args:
+            group: the slot of each prompt; prompts of one group get lanes of their own.
+            beta: β of each sample.
+            first_sample: sample index of the first of the n.
+
+        >>> Rows.of_prompts(torch.tensor([0, 1, 0]), torch.ones(3, 2)).lane
+        tensor([0, 1, 0, 1, 2, 3])
         """
-        slot = torch.arange(groups, device=device).repeat_interleave(lanes)
-        lane = torch.arange(lanes, device=device).repeat(groups)
-        return cls(slot, lane, lane)
+        prompts, n = beta.shape
+        # How many earlier prompts are in the same group.
+        rank = (group.unsqueeze(1) == group.unsqueeze(0)).tril(-1).sum(dim=1)
+        sample = torch.arange(n, device=group.device).repeat(prompts)
+        return cls(
+            slot=group.repeat_interleave(n),
+            lane=rank.repeat_interleave(n) * n + sample,
+            sample=sample + first_sample,
+            step=torch.zeros_like(sample),
+            beta=beta.flatten(),
+        )
 
     def __len__(self) -> int:
         return self.slot.shape[0]
 
     def __getitem__(self, index: Tensor) -> Rows:
         """The rows at `index` (int64 places or a bool mask), in that order."""
-        return Rows(self.slot[index], self.lane[index], self.sample[index])
+        return Rows(self.slot[index], self.lane[index], self.sample[index], self.step[index], self.beta[index])
+
+    def advance(self) -> Rows:
+        """The same rows, one token later."""
+        return replace(self, step=self.step + 1)
 
     def scatter(self, values: Float[Tensor, "rows ..."], groups: int, lanes: int) -> Float[Tensor, "groups lanes ..."]:
         """Values of rows laid out by group; zeros where no row is."""

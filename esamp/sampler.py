@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any, final
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from esamp.bank import Bank
 from esamp.callbacks import Callback, GenerateStart, ProgressBar
 from esamp.callbacks.base import check_callbacks
 from esamp.candidates import Filters
@@ -24,6 +26,8 @@ from esamp.policy import DecodePolicy, PlainPolicy
 from esamp.request import Beta, Request, check_beta
 from esamp.result import Diagnostics, GenerationResult, Sample
 from esamp.schedulers import OverlapScheduler, schedulers
+from esamp.schedules import Schedule
+from esamp.sharing import Sharing, sharings
 
 __all__ = ["ESampSampler"]
 
@@ -42,6 +46,8 @@ class ESampSampler:
         warmup: updates of a prompt's distiller before its fusion starts.
         filtering: "post-filter" (temperature and filters choose the candidates from the LLM's own logits, fusion acts
             on those) or "pre-filter" (fusion acts on the whole vocabulary, then the filters).
+        sharing: which prompts share a distiller: a `Sharing`, its class, or a name ("per_prompt", "whole_batch").
+        learn_prompt: let a distiller learn from the prompt's own positions before the first token.
 
     Raises:
         TypeError: an argument is of the wrong type.
@@ -55,12 +61,14 @@ class ESampSampler:
         model: PreTrainedModel,
         tokenizer: PreTrainedTokenizerBase,
         *,
-        distiller: Distiller | type[Distiller] | str = "mlp",
+        distiller: Distiller | type[Distiller] | str = "recursive_least_squares",
         fusion: NoveltyFusion | type[NoveltyFusion] | str = "beta_mix",
         scheduler: OverlapScheduler | type[OverlapScheduler] | str = "synchronous",
         beta: float = 0.25,
         warmup: int = 1,
         filtering: str = "post-filter",
+        sharing: Sharing | type[Sharing] | str = "per_prompt",
+        learn_prompt: bool = False,
     ) -> None:
         self.distiller = distillers.build(distiller)
         self.fusion = fusions.build(fusion)
@@ -68,6 +76,8 @@ class ESampSampler:
         self.beta = check_beta(beta)
         self.warmup = check_integer("warmup", warmup, low=1, hint="an untrained distiller is noise")
         self.filtering = check_choice("filtering", filtering, ("post-filter", "pre-filter"))
+        self.sharing = sharings.build(sharing)
+        self.learn_prompt = learn_prompt
         self.engine = HuggingFaceEngine(model, tokenizer)
         self.distiller.memory(self.engine.head.weight.shape[1])  # its sizes fit this model, or it says why not
 
@@ -105,12 +115,14 @@ class ESampSampler:
         n: int = 16,
         *,
         max_new_tokens: int = 128,
-        temperature: float = 1.0,
+        temperature: float | Schedule = 1.0,
         top_k: int | None = None,
         top_p: float | None = None,
         min_p: float | None = 0.05,
         seed: int = 0,
         beta: Beta | None = None,
+        waves: int = 1,
+        state: Sequence[Bank] | None = None,
         stop: str | Sequence[str] = (),
         ignore_eos: bool = False,
         chat: bool = False,
@@ -118,19 +130,23 @@ class ESampSampler:
         callbacks: Sequence[Callback] = (),
         progress: bool = False,
     ) -> GenerationResult:
-        """N samples of each prompt.
+        """Draw n samples of each prompt.
 
         Args:
             prompts: a prompt or a list of them; each is raw text, or chat messages that go through the template.
-            n: samples of each prompt; they share one distiller.
+            n: samples of each prompt; by default they share one distiller, and share it with no other prompt.
             max_new_tokens: longest sample, in tokens.
-            temperature: T > 0.
+            temperature: T > 0: a number, or a schedule over the steps of a sample.
             top_k: keep the k most probable tokens; None: off.
             top_p: keep the smallest set with this probability mass; None: off.
             min_p: keep what is at least this fraction as probable as the most probable token; None: off.
             seed: of the draws; the same seed gives the same samples, whatever else is in the batch.
             beta: overrides the sampler's β. A number, or a tensor [n] or [prompts, n] with one β for each sample; a
-                tensor of zeros watches (the distiller learns, diagnostics are filled) and steers nothing.
+                tensor of zeros watches (the distiller learns, diagnostics are filled) and steers nothing; or a
+                schedule over the steps of a sample (`esamp.schedules`).
+            waves: decode the n samples in this many successive waves; later ones meet what earlier ones taught.
+            state: `result.state` of an earlier call with the same prompts, whose distillers are carried over; it is
+                not changed.
             stop: strings that end a sample; they are cut off its text.
             ignore_eos: go on to max_new_tokens; for benchmarks, which need samples of equal length.
             chat: pass plain strings through the chat template too, as one user message.
@@ -150,6 +166,9 @@ class ESampSampler:
             filters=Filters(temperature, top_k, top_p, min_p),
             seed=seed,
             beta=self.beta if beta is None else beta,
+            sharing=self.sharing,
+            waves=waves,
+            learn_prompt=self.learn_prompt,
             stop=stop,
             ignore_eos=ignore_eos,
             chat=chat,
@@ -158,7 +177,7 @@ class ESampSampler:
         hooks = check_callbacks(callbacks)
         hooks += [ProgressBar()] if check_flag("progress", progress) else []
         try:
-            return self._run(request, hooks)
+            return self._run(request, state, hooks)
         except BaseException as error:
             for callback in hooks:
                 callback.on_exception(error)
@@ -169,7 +188,7 @@ class ESampSampler:
         stages = self._stages(filters or Filters(min_p=0.05))
         return "\n".join(f"{number}. {stage}" for number, stage in enumerate(stages, 1))
 
-    def _run(self, request: Request, callbacks: list[Callback]) -> GenerationResult:
+    def _run(self, request: Request, state: Sequence[Bank] | None, callbacks: list[Callback]) -> GenerationResult:
         settings = self._settings(request)
         start = GenerateStart(len(request.texts), request.n, request.max_new_tokens, settings)
         for callback in callbacks:
@@ -178,19 +197,26 @@ class ESampSampler:
         diagnostics: list[Diagnostics] = []
         # Learning needs autograd, which a caller's inference mode would forbid.
         with torch.inference_mode(False):
-            for batch in request.batches():
-                diagnostics.append(self._decode(batch, request, samples, callbacks))
+            banks = self._banks(request, state)
+            for waves_of_batch, bank in zip(request.batches(), banks, strict=True):
+                parts = [self._decode(wave, bank, request, samples, callbacks) for wave in waves_of_batch]
+                diagnostics.append(Diagnostics.follow(parts))
         for of_prompt in samples:
             of_prompt.sort(key=lambda sample: sample.index)
-        result = GenerationResult(request.texts, samples, Diagnostics.join(diagnostics), settings)
+        result = GenerationResult(request.texts, samples, Diagnostics.join(diagnostics), settings, banks)
         for callback in callbacks:
             callback.on_generate_end(result)
         return result
 
     def _decode(
-        self, batch: Batch, request: Request, samples: list[list[Sample]], callbacks: Sequence[Callback]
+        self,
+        batch: Batch,
+        bank: Bank,
+        request: Request,
+        samples: list[list[Sample]],
+        callbacks: Sequence[Callback],
     ) -> Diagnostics:
-        policy = self._policy(batch, request)
+        policy = self._policy(batch, bank, request)
         with DecodeLoop(self.engine, policy, batch) as loop:
             while loop.running:
                 record = loop.step()
@@ -202,18 +228,32 @@ class ESampSampler:
                     callback.on_step(record)
         return Diagnostics(loop.history.loss, policy.resets())
 
-    def _policy(self, batch: Batch, request: Request) -> DecodePolicy:
-        groups = len(batch.prompts)
-        if request.beta is None:
-            return PlainPolicy(request.filters, groups)
-        beta = request.beta[batch.first_prompt : batch.first_prompt + groups].to(self.engine.device)
+    def _banks(self, request: Request, state: Sequence[Bank] | None) -> list[Bank]:
+        """A bank for each batch: new, or a copy of the one that was given."""
+        groups = [waves[0].groups for waves in request.batches()]
+        if state is None:
+            return [Bank(self.distiller, self.engine.head, count) for count in groups]
+        given = [bank.groups for bank in state]
+        if given != groups or any(type(bank.distiller) is not type(self.distiller) for bank in state):
+            raise ValueError(
+                f"state must hold banks of {type(self.distiller).__name__} for {groups} groups, got banks of "
+                f"{[type(bank.distiller).__name__ for bank in state]} for {given}; pass the result of a call with the "
+                "same prompts, sharing and batch_size, or None"
+            )
+        return [copy.deepcopy(bank) for bank in state]
+
+    def _policy(self, batch: Batch, bank: Bank, request: Request) -> DecodePolicy:
+        if request.plain:
+            return PlainPolicy(request.filters, bank.groups)
+        members = int(batch.group.bincount().max())
         return Explorer(
-            self.distiller,
+            bank,
+            members * batch.n,
             self.fusion,
             self.scheduler,
             self.engine.head,
             request.filters,
-            beta,
+            schedule=request.schedule,
             warmup=self.warmup,
             prefilter=self.filtering == "pre-filter",
         )
@@ -224,6 +264,7 @@ class ESampSampler:
             "distiller": distillers.name_of(self.distiller),
             "fusion": fusions.name_of(self.fusion),
             "scheduler": schedulers.name_of(self.scheduler),
+            "sharing": sharings.name_of(self.sharing),
             "warmup": self.warmup,
             "filtering": self.filtering,
         }
@@ -236,7 +277,7 @@ class ESampSampler:
         select = f"candidates: {filters.describe()}"
         fuse = f"fusion: {fusion} with beta = {self.beta:g}, after {self.warmup} update(s) of the group"
         yield f"tap shallow: after the first layer of {model}, width {head.weight.shape[1]}"
-        yield f"predict: {distiller}, one slot a prompt, scheduled by {scheduler}"
+        yield f"predict: {distiller}, shared {type(self.sharing).__name__}, scheduled by {scheduler}"
         yield f"tap deep: the input of the LM head, {head.vocabulary} tokens"
         if self.filtering == "post-filter":
             yield f"{select} of the reference logits"
@@ -244,5 +285,5 @@ class ESampSampler:
         else:
             yield f"{fuse}, on the whole vocabulary"
             yield f"{select} of the fused logits"
-        yield f"draw: Gumbel-max at temperature {filters.temperature:g}, keyed by (seed, sample, step, token id)"
+        yield "draw: Gumbel-max from softmax(fused / temperature), keyed by (seed, sample, step, token id)"
         yield "learn: one step on (shallow, deep) of the living rows, finished before the next prediction"

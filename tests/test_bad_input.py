@@ -98,6 +98,7 @@ GENERATE: list[tuple[dict[str, Any], type[Exception], tuple[str, ...]]] = [
     ({"max_new_tokens": "8"}, TypeError, ("max_new_tokens must be an integer", "got '8'")),
     ({"max_new_tokens": CONTEXT}, ValueError, ("max_new_tokens must be at most 254", "prompts[0]", f"got {CONTEXT}")),
     ({"temperature": 0}, ValueError, ("temperature must be", "got 0", "do_sample=False")),
+    ({"temperature": 1e-38}, ValueError, ("temperature must be", "got 1e-38", "do_sample=False")),
     ({"temperature": -1.0}, ValueError, ("temperature must be", "got -1.0", "do_sample=False")),
     ({"temperature": NAN}, ValueError, ("temperature must be", "got nan")),
     ({"temperature": INF}, ValueError, ("temperature must be", "got inf")),

@@ -10,11 +10,8 @@ import torch
 from esamp.candidates import Filters
 from esamp.distillers import Distiller, MLPDistiller
 from esamp.explorer import Explorer
-from esamp.fusion import BetaMix
 from esamp.head import Head
-from esamp.rows import Rows
-from esamp.schedulers import SynchronousScheduler
-from tests.properties.bank import ALL, LANES, SOME, WIDTH, explorer, head, over_vocabulary, plain, run, step
+from tests.properties.bank import ALL, LANES, SOME, WIDTH, explorer, grid, head, of, over_vocabulary, plain, run, step
 
 _modes = pytest.mark.parametrize("prefilter", [False, True], ids=["post-filter", "pre-filter"])
 
@@ -25,14 +22,12 @@ def test_a_step_is_the_papers_formula(prefilter: bool, softcap: float | None) ->
     """softmax of ((1 + β) z - β ẑ) / T, on what the filters keep of z, or of the fused logits themselves."""
     lm_head = replace(head(), softcap=softcap)
     filters, beta = Filters(temperature=0.7, min_p=0.05), torch.tensor([[0.25, 0.5, 2.0]])
-    bank = Explorer(
-        MLPDistiller(width=8), BetaMix(), SynchronousScheduler(), lm_head, filters, beta, prefilter=prefilter
-    )
-    grid = Rows.grid(1, LANES)
-    first, taken = (replace(it, reference=lm_head.full(it.deep)) for it in (step(grid, 0), step(grid, 1)))
+    bank = of(MLPDistiller(width=8), 1, filters, lm_head, prefilter=prefilter)
+    rows = grid(1, beta)
+    first, taken = (replace(it, reference=lm_head.full(it.deep)) for it in (step(rows, 0), step(rows, 1)))
     run(bank, first)
     with torch.no_grad():
-        predicted = bank.distiller(taken.shallow.unsqueeze(0)).squeeze(0)
+        predicted = bank.bank.distiller(taken.shallow.unsqueeze(0)).squeeze(0)
     strength = beta.T
     mixed = (1 + strength) * taken.reference - strength * lm_head.full(predicted)
     kept = filters.keep(mixed if prefilter else taken.reference)
@@ -47,31 +42,29 @@ def test_a_step_is_the_papers_formula(prefilter: bool, softcap: float | None) ->
 
 def test_the_recipe_is_left_alone() -> None:
     recipe = MLPDistiller(width=8)
-    bank = Explorer(recipe, BetaMix(), SynchronousScheduler(), head(), SOME, torch.full((1, LANES), 0.5))
-    run(bank, step(Rows.grid(1, LANES), 0))
-    assert list(recipe.parameters()) == []
+    bank = of(recipe)
+    run(bank, step(grid(1), 0))
+    assert list(recipe.buffers()) == []
 
 
 def test_half_precision_states_are_taken_as_float32() -> None:
     lm_head = Head(head().weight.bfloat16())
-    bank = Explorer(
-        MLPDistiller(width=8), BetaMix(), SynchronousScheduler(), lm_head, SOME, torch.full((1, LANES), 0.5)
-    )
+    bank = of(MLPDistiller(width=8), lm_head=lm_head)
     for seed in range(2):
-        taken = step(Rows.grid(1, LANES), seed)
+        taken = step(grid(1), seed)
         fused = run(bank, replace(taken, shallow=taken.shallow.bfloat16(), deep=taken.deep.bfloat16()))
         assert {fused.logits.dtype, fused.log_probs.dtype, fused.error_norm.dtype} == {torch.float32}
-    assert {value.dtype for value in bank.distiller.parameters()} == {torch.float32}
-    assert next(bank.distiller.parameters()).shape[1] == WIDTH
+    assert {value.dtype for value in bank.bank.distiller.buffers() if value.is_floating_point()} == {torch.float32}
+    assert bank.bank.distiller.get_buffer("weight_gate_up_0").shape[1] == WIDTH
 
 
 def test_a_recycled_slot_forgets_its_resets_and_updates() -> None:
     bank, distiller = _watched()
     distiller.says = torch.tensor([torch.nan, 0.0])
-    run(bank, step(Rows.grid(2, LANES), 0))
-    assert (bank.resets().tolist(), bank.updates.tolist()) == ([1, 0], [0, 1])
+    run(bank, step(grid(2), 0))
+    assert (bank.resets().tolist(), bank.bank.updates.tolist()) == ([1, 0], [0, 1])
     bank.recycle(torch.tensor([0, 1]))
-    assert (bank.resets().tolist(), bank.updates.tolist()) == ([0, 0], [0, 0])
+    assert (bank.resets().tolist(), bank.bank.updates.tolist()) == ([0, 0], [0, 0])
     assert distiller.forgotten[-1] == [True, True]
 
 
@@ -104,24 +97,24 @@ class _Watched(Distiller):
 
 
 def _watched() -> tuple[Explorer, _Watched]:
-    bank = Explorer(_Watched(), BetaMix(), SynchronousScheduler(), head(), SOME, torch.full((2, LANES), 0.5))
-    assert isinstance(bank.distiller, _Watched)
-    return bank, bank.distiller
+    bank = of(_Watched(), groups=2)
+    assert isinstance(bank.bank.distiller, _Watched)
+    return bank, bank.bank.distiller
 
 
 def test_a_loss_that_is_no_number_resets_its_slot() -> None:
     bank, distiller = _watched()
     for seed, says in enumerate(([0.0, 0.0], [torch.nan, 0.0], [0.0, torch.inf])):
         distiller.says = torch.tensor(says)
-        run(bank, step(Rows.grid(2, LANES), seed))
+        run(bank, step(grid(2), seed))
     assert distiller.forgotten == [[True, False], [False, True]]
     assert bank.resets().tolist() == [1, 1]
-    assert bank.updates.tolist() == [1, 0]
+    assert bank.bank.updates.tolist() == [1, 0]
 
 
 def test_a_distiller_is_taught_the_rows_that_count_and_zeros_elsewhere() -> None:
     bank, distiller = _watched()
-    taken = step(Rows.grid(2, LANES)[torch.tensor([5, 0, 3, 1])], 0)
+    taken = step(grid(2)[torch.tensor([5, 0, 3, 1])], 0)
     taken = replace(taken, alive=torch.tensor([True, True, False, True]))
     taken.deep[3, 0] = torch.nan
     run(bank, taken)
@@ -138,32 +131,32 @@ def test_a_distiller_is_taught_the_rows_that_count_and_zeros_elsewhere() -> None
 @pytest.mark.parametrize("warmup", [1, 2, 4])
 def test_fusion_waits_for_the_warmup(warmup: int, prefilter: bool) -> None:
     bank = explorer(2, ALL if prefilter else SOME, warmup=warmup, prefilter=prefilter)
-    grid = Rows.grid(2, LANES)
+    rows = grid(2)
     for seed in range(warmup):
-        taken = step(grid, seed)
+        taken = step(rows, seed)
         fused = run(bank, taken)
         assert torch.equal(over_vocabulary(fused), plain(taken, bank.filters))
         assert (fused.kl == 0).all()
-    fused = run(bank, step(grid, warmup))
+    fused = run(bank, step(rows, warmup))
     assert (fused.kl > 0).all()
 
 
 def test_a_step_without_living_rows_is_no_update() -> None:
     bank = explorer(2)
     alive = torch.tensor([True] * LANES + [False] * LANES)
-    run(bank, replace(step(Rows.grid(2, LANES), 0), alive=alive))
-    assert bank.updates.tolist() == [1, 0]
+    run(bank, replace(step(grid(2), 0), alive=alive))
+    assert bank.bank.updates.tolist() == [1, 0]
     assert bank.losses().isnan().tolist() == [False, True]
-    fused = run(bank, step(Rows.grid(2, LANES), 1))
+    fused = run(bank, step(grid(2), 1))
     assert (fused.kl > 0).tolist() == [True] * LANES + [False] * LANES
 
 
 def test_prefilter_lets_fusion_choose_the_candidates() -> None:
-    taken = step(Rows.grid(1, LANES), 3)
+    taken = step(grid(1, 3.0), 3)
     kept = {}
     for prefilter in (False, True):
-        bank = explorer(1, SOME, beta=3.0, prefilter=prefilter)
-        run(bank, step(Rows.grid(1, LANES), 2))
+        bank = explorer(1, SOME, prefilter=prefilter)
+        run(bank, step(grid(1, 3.0), 2))
         kept[prefilter] = over_vocabulary(run(bank, taken)) > -torch.inf
     assert torch.equal(kept[False], SOME.keep(head().full(taken.deep)))
     assert not torch.equal(kept[False], kept[True])
@@ -171,9 +164,9 @@ def test_prefilter_lets_fusion_choose_the_candidates() -> None:
 
 @pytest.mark.parametrize("call", ["fuse", "learn"])
 def test_steps_out_of_order_are_refused(call: str) -> None:
-    bank, taken = explorer(1), step(Rows.grid(1, LANES), 0)
+    bank, taken = explorer(1), step(grid(1), 0)
     run(bank, taken)
-    arguments = (taken.deep, taken.reference) if call == "fuse" else (taken.deep,)
+    arguments = (taken.deep, taken.reference) if call == "fuse" else (taken.deep, torch.zeros(LANES, dtype=torch.int64))
     with pytest.raises(RuntimeError, match=f"Explorer.{call} was called before begin"):
         getattr(bank, call)(*arguments)
 

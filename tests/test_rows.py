@@ -35,16 +35,24 @@ def test_picking_rows_keeps_their_identity(rows: Rows, data: st.DataObject) -> N
     index = torch.tensor(data.draw(st.lists(st.integers(0, len(rows) - 1), min_size=1)))
     picked = rows[index]
     assert len(picked) == len(index)
-    for name in ("slot", "lane", "sample"):
+    for name in ("slot", "lane", "sample", "step", "beta"):
         assert torch.equal(getattr(picked, name), getattr(rows, name)[index])
 
 
 def test_rows_are_picked_by_mask_too() -> None:
-    picked = Rows.grid(2, 2)[torch.tensor([True, False, False, True])]
+    picked = Rows.of_prompts(torch.arange(2), torch.ones(2, 2))[torch.tensor([True, False, False, True])]
     assert (picked.slot.tolist(), picked.lane.tolist()) == ([0, 1], [0, 1])
 
 
-def test_a_grid_numbers_its_samples_by_lane() -> None:
-    grid = Rows.grid(2, 3)
-    assert grid.slot.tolist() == [0, 0, 0, 1, 1, 1]
-    assert grid.lane.tolist() == grid.sample.tolist() == [0, 1, 2, 0, 1, 2]
+def test_prompts_of_one_group_get_lanes_of_their_own() -> None:
+    beta = torch.arange(6.0).view(3, 2)
+    rows = Rows.of_prompts(torch.tensor([1, 0, 1]), beta, first_sample=4)
+    assert rows.slot.tolist() == [1, 1, 0, 0, 1, 1]
+    assert rows.lane.tolist() == [0, 1, 0, 1, 2, 3]
+    assert rows.sample.tolist() == [4, 5, 4, 5, 4, 5]
+    assert rows.beta.tolist() == [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]
+
+
+def test_rows_advance_together() -> None:
+    rows = Rows.of_prompts(torch.arange(1), torch.ones(1, 3)).advance().advance()
+    assert rows.step.tolist() == [2, 2, 2]

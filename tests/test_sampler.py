@@ -40,14 +40,13 @@ def sampler(tokenizer: PreTrainedTokenizerFast) -> ESampSampler:
 @pytest.mark.parametrize(
     "parts",
     [
-        {},
         {"distiller": "mlp", "fusion": "beta_mix", "scheduler": "synchronous"},
         {"distiller": "MLPDistiller", "fusion": "BetaMix", "scheduler": "SynchronousScheduler"},
         {"distiller": MLPDistiller, "fusion": BetaMix, "scheduler": SynchronousScheduler},
         {"distiller": MLPDistiller(), "fusion": BetaMix(), "scheduler": SynchronousScheduler()},
         {"distiller": "esamp.distillers.mlp.MLPDistiller", "fusion": "esamp.fusion.BetaMix"},
     ],
-    ids=["defaults", "registry names", "class names", "classes", "instances", "dotted paths"],
+    ids=["registry names", "class names", "classes", "instances", "dotted paths"],
 )
 def test_parts_can_be_asked_for_in_any_way(tokenizer: PreTrainedTokenizerFast, parts: dict[str, Any]) -> None:
     sampler = ESampSampler(tiny_model(), tokenizer, **parts)
@@ -56,6 +55,20 @@ def test_parts_can_be_asked_for_in_any_way(tokenizer: PreTrainedTokenizerFast, p
     assert type(sampler.scheduler) is SynchronousScheduler
     settings = sampler.generate(PROMPT, n=2, max_new_tokens=3).settings
     assert (settings["distiller"], settings["fusion"], settings["scheduler"]) == ("mlp", "beta_mix", "synchronous")
+
+
+def test_the_defaults_are_the_documented_ones(tokenizer: PreTrainedTokenizerFast) -> None:
+    settings = ESampSampler(tiny_model(), tokenizer).generate(PROMPT, n=2, max_new_tokens=3).settings
+    wanted = {
+        "distiller": "recursive_least_squares",
+        "fusion": "beta_mix",
+        "scheduler": "synchronous",
+        "sharing": "per_prompt",
+        "beta": 0.25,
+        "min_p": 0.05,
+        "waves": 1,
+    }
+    assert {name: settings[name] for name in wanted} == wanted
 
 
 def test_a_model_saved_in_a_folder_is_loaded_from_it(tmp_path: Path, tokenizer: PreTrainedTokenizerFast) -> None:
@@ -187,7 +200,7 @@ def test_log_probs_are_the_models_own(tokenizer: PreTrainedTokenizerFast, filter
 
 def test_describe_tells_the_stages_in_their_order(tokenizer: PreTrainedTokenizerFast) -> None:
     def order(filtering: str) -> list[str]:
-        sampler = ESampSampler(tiny_model(), tokenizer, beta=0.3, filtering=filtering)
+        sampler = ESampSampler(tiny_model(), tokenizer, distiller="mlp", beta=0.3, filtering=filtering)
         lines = sampler.describe(Filters(temperature=0.7, top_k=9)).splitlines()
         assert [line.partition(". ")[0] for line in lines] == [str(number) for number in range(1, len(lines) + 1)]
         assert "LlamaForCausalLM" in lines[0]

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from esamp.cli.parsing import Parser
-from esamp.distillers import Distiller, MLPDistiller
+from esamp.distillers import Distiller, RecursiveLeastSquaresDistiller
 from esamp.fusion import BetaMix, NoveltyFusion
 from esamp.sampler import ESampSampler
 from esamp.schedulers import OverlapScheduler, SynchronousScheduler
+
+_DISTILLER = "what predicts the last hidden state (default: recursive_least_squares)"
 
 __all__ = ["add_filters", "add_model", "add_sampler", "make_sampler"]
 
@@ -16,7 +18,7 @@ __all__ = ["add_filters", "add_model", "add_sampler", "make_sampler"]
 def add_sampler(parser: Parser) -> None:
     """The three parts, β, warm-up and filtering, under the key `sampler`."""
     parts = parser.group("exploration (each also as --sampler.NAME; parts by name, class or dotted path)")
-    _add_part(parts, Distiller, "distiller", MLPDistiller, "what predicts the last hidden state (default: mlp)")
+    _add_part(parts, Distiller, "distiller", RecursiveLeastSquaresDistiller, _DISTILLER)
     _add_part(parts, NoveltyFusion, "fusion", BetaMix, "how the prediction tilts the logits (default: beta_mix)")
     _add_part(parts, OverlapScheduler, "scheduler", SynchronousScheduler, "when it runs (default: synchronous)")
     parts.add_argument("--sampler.beta", type=float, default=0.25, metavar="B", help="strength; 0 is plain (0.25)")

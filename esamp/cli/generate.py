@@ -48,6 +48,9 @@ def parser() -> Parser:
     what.add_argument("--prompts", type=list[str], default=[], metavar="PROMPT", help="one or more prompts")
     what.add_argument("--prompts-file", type=str, default=None, metavar="FILE", help="more prompts, one a line")
     what.add_argument("-n", "--n", type=int, default=16, metavar="N", help="samples of each prompt (16)")
+    what.add_argument(
+        "--waves", type=int, default=1, metavar="W", help="decode the n samples in W waves, one after another (1)"
+    )
     what.add_argument("--max-new-tokens", type=int, default=128, metavar="N", help="longest sample, in tokens (128)")
     what.add_argument("--stop", type=list[str], default=[], metavar="TEXT", help="text that ends a sample; repeatable")
     what.add_argument("--seed", type=int, default=0, help="the same seed gives the same samples (0)")
@@ -110,6 +113,7 @@ def _generate(options: Any, lines: _Lines) -> None:
     embedder, note = _embedder() if not options.no_compare else (None, "")
     arguments: dict[str, Any] = {
         "n": options.n,
+        "waves": options.waves,
         "max_new_tokens": options.max_new_tokens,
         "temperature": options.temperature,
         "top_k": options.top_k,

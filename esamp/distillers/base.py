@@ -6,12 +6,13 @@ import copy
 from abc import ABC, abstractmethod
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from esamp.head import Head
 from esamp.registry import Registry
 
-__all__ = ["Distiller", "distillers"]
+__all__ = ["Distiller", "distillers", "reset_failed"]
 
 
 class Distiller(nn.Module, ABC):
@@ -19,9 +20,14 @@ class Distiller(nn.Module, ABC):
 
     Every tensor of state carries a leading [groups] axis; the place along it is a group's slot. All slots start from
     the same initial state, so that a group's samples depend neither on its slot nor on who used the slot before.
-    State is float32 whatever the model's dtype. A distiller given to `ESampSampler` is a recipe: each `generate` works
-    on a copy.
+    What is learnt is float32 whatever the model's dtype, unless the distiller's own arguments ask for less. A distiller
+    given to `ESampSampler` is a recipe: each `generate` works on a copy.
+
+    `bind`, `target` and `revise` have defaults that fit every distiller which only wants to predict hᴸ.
     """
+
+    shares_state: bool = False
+    """True where slots learn from each other by design (a trunk); everything else keeps groups apart."""
 
     @abstractmethod
     def setup(self, hidden_size: int, groups: int, device: torch.device | str = "cpu") -> None:
@@ -46,7 +52,7 @@ class Distiller(nn.Module, ABC):
 
         Args:
             shallow: h¹; zeros where the weight is 0.
-            deep: hᴸ; zeros where the weight is 0.
+            deep: hᴸ, or what `target` made of it; zeros where the weight is 0.
             weight: 1 for living rows, 0 for empty places. A group of zeros does not move at all; its loss is 0.
         """
 
@@ -54,12 +60,39 @@ class Distiller(nn.Module, ABC):
     def reset(self, mask: Bool[Tensor, " groups"]) -> None:
         """Make the slots where `mask` holds as good as new: weights, moments, step counts."""
 
+    def bind(self, head: Head) -> None:
+        """The frozen LM head, shown once before `setup` to distillers whose target or loss is in the vocabulary."""
+
+    def target(self, deep: Float[Tensor, "rows d"], tokens: Int[Tensor, " rows"]) -> Float[Tensor, "rows d"]:
+        """What `learn` is to predict, from hᴸ and the tokens drawn in the step; hᴸ itself by default."""
+        return deep
+
+    def revise(
+        self, predicted: Float[Tensor, "groups rows d"], deep: Float[Tensor, "groups rows d"]
+    ) -> Float[Tensor, "groups rows d"]:
+        """Last word on a prediction once hᴸ is known, for controls that keep some of the error and replace the rest."""
+        return predicted
+
     def memory(self, hidden_size: int) -> int:
-        """Bytes of state per group at width d = `hidden_size`, measured on a bank of one on the meta device."""
-        bank = copy.deepcopy(self)
-        bank.setup(hidden_size, 1, "meta")
-        state = [*bank.parameters(), *bank.buffers()]
-        return sum(tensor.numel() * tensor.element_size() for tensor in state)
+        """Bytes of state of one more group at width d = `hidden_size`.
+
+        Raises:
+            ValueError: the distiller's own arguments do not fit that width.
+        """
+
+        def state(groups: int) -> int:
+            bank = copy.deepcopy(self)
+            bank.setup(hidden_size, groups, "meta")
+            return sum(tensor.numel() * tensor.element_size() for tensor in (*bank.parameters(), *bank.buffers()))
+
+        return state(2) - state(1)
+
+
+def reset_failed(distiller: Distiller, failed: Bool[Tensor, " groups"]) -> None:
+    """Reset the slots where `failed` holds, without waiting for the device to say whether there are any."""
+    # Reading a tensor costs nothing on the CPU and a synchronisation elsewhere; there the masks do the work every step.
+    if failed.device.type != "cpu" or bool(failed.any()):
+        distiller.reset(failed)
 
 
 distillers: Registry[Distiller] = Registry("distiller", Distiller)

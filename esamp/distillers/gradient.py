@@ -3,57 +3,86 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable, Mapping
 
 import torch
 from jaxtyping import Bool, Float
-from torch import Generator, Tensor, nn
+from torch import Generator, Tensor
 from typing_extensions import override
 
-from esamp.checks import check_integer, check_number
+from esamp.checks import check_choice, check_integer, check_number
 from esamp.distillers.base import Distiller
 from esamp.distillers.optimizers import GroupedOptimizer
 from esamp.distillers.optimizers.base import per_slot
+from esamp.distillers.storage import stochastic_round
 
-__all__ = ["GradientDistiller"]
+__all__ = ["GradientDistiller", "Weights"]
+
+Weights = Mapping[str, Float[Tensor, "groups ..."]]
 
 
 class GradientDistiller(Distiller):
-    """Gives `setup`, `learn` and `reset` to architectures that say how they start and how they predict.
+    """Gives `setup`, `forward`, `learn` and `reset` to an architecture that says how it starts and how it predicts.
 
-    A subclass writes `init_parameters` for *one* group and `forward` over [groups, ...] parameters, which it finds in
-    `self.weights` under the names it gave them.
+    A subclass writes two pure functions: `init_parameters`, for *one* group, and `predict`, from [groups, ...] weights
+    that go by the same names.
 
     Args:
-        optimizer: steps the parameters; its state is per slot.
-        clip: largest norm of a slot's gradient over all its parameters; None: no clipping.
-        seed: of the initial parameters, which are the same in every slot.
+        optimizer: steps the weights; its state is per slot.
+        clip: largest norm of a slot's gradient over all its weights; None: no clipping.
+        seed: of the initial weights, which are the same in every slot.
+        storage: "bfloat16" halves the weights' memory: steps are computed in float32 and rounded stochastically.
+
+    Raises:
+        ValueError: an argument is out of range.
     """
 
-    weights: nn.ParameterDict
+    _rounds: Tensor
 
-    def __init__(self, optimizer: GroupedOptimizer, clip: float | None, seed: int) -> None:
+    def __init__(
+        self, optimizer: GroupedOptimizer, clip: float | None = 0.5, seed: int = 0, storage: str = "float32"
+    ) -> None:
         super().__init__()
         self.optimizer = optimizer
         self.clip = None if clip is None else check_number("clip", clip, low=0, low_open=True)
         self.seed = check_integer("seed", seed, low=0)
+        self.storage = check_choice("storage", storage, ("float32", "bfloat16"))
+        self._names: list[str] = []
 
     @abstractmethod
     def init_parameters(self, hidden_size: int, generator: Generator) -> dict[str, Tensor]:
-        """Initial parameters of one group, without the group axis.
+        """Initial weights of one group, without the group axis, on the CPU.
 
         Raises:
             ValueError: the architecture's sizes do not fit d = `hidden_size`.
         """
 
+    @abstractmethod
+    def predict(self, weights: Weights, shallow: Float[Tensor, "groups rows d"]) -> Float[Tensor, "groups rows d"]:
+        """ĥᴸ from these weights: a pure, differentiable function."""
+
     @override
     def setup(self, hidden_size: int, groups: int, device: torch.device | str = "cpu") -> None:
         start = self.init_parameters(hidden_size, torch.Generator("cpu").manual_seed(self.seed))
-        self.weights = nn.ParameterDict()
+        self._names = list(start)
+        dtype: torch.dtype = getattr(torch, self.storage)
         for name, value in start.items():
-            value = value.to(device, torch.float32)
-            self.register_buffer(f"start_{name}", value)
-            self.weights[name] = nn.Parameter(value.expand(groups, *value.shape).clone())
-        self.optimizer.setup(list(self.weights.values()))
+            self.register_buffer(f"start_{name}", value.to(device, dtype))
+            self.register_buffer(f"weight_{name}", self.start(name).expand(groups, *value.shape).clone())
+        self.register_buffer("_rounds", torch.zeros(groups, dtype=torch.int32, device=device))
+        self.optimizer.setup([self.get_buffer(f"weight_{name}") for name in self._names])
+
+    def start(self, name: str) -> Tensor:
+        """The initial value of a weight, without the group axis."""
+        return self.get_buffer(f"start_{name}")
+
+    def weights(self) -> dict[str, Tensor]:
+        """The weights in float32, [groups, ...]; the stored tensors themselves where that is how they are stored."""
+        return {name: self.get_buffer(f"weight_{name}").float() for name in self._names}
+
+    @override
+    def forward(self, shallow: Float[Tensor, "groups rows d"]) -> Float[Tensor, "groups rows d"]:
+        return self.predict(self.weights(), shallow)
 
     @override
     def learn(
@@ -62,23 +91,44 @@ class GradientDistiller(Distiller):
         deep: Float[Tensor, "groups rows d"],
         weight: Float[Tensor, "groups rows"],
     ) -> Float[Tensor, " groups"]:
-        parameters = list(self.weights.values())
+        return self.descend(shallow, weight, lambda predicted: (predicted - deep).square().mean(dim=-1))
+
+    def descend(
+        self,
+        shallow: Float[Tensor, "groups rows d"],
+        weight: Float[Tensor, "groups rows"],
+        row_loss: Callable[[Float[Tensor, "groups rows d"]], Float[Tensor, "groups rows"]],
+    ) -> Float[Tensor, " groups"]:
+        """One optimiser step on the weighted mean of `row_loss(predicted)` in each group; returns that mean."""
+        leaves = {name: value.detach().requires_grad_() for name, value in self.weights().items()}
         with torch.enable_grad():
-            row_loss = (self(shallow) - deep).square().mean(dim=-1)
-            loss = (row_loss * weight).sum(dim=-1) / weight.sum(dim=-1).clamp_min(1)
-            gradients = torch.autograd.grad(loss.sum(), parameters)
+            losses = row_loss(self.predict(leaves, shallow))
+            loss = (losses * weight).sum(dim=-1) / weight.sum(dim=-1).clamp_min(1)
+            gradients = torch.autograd.grad(loss.sum(), list(leaves.values()))
         if self.clip is not None:
             _clip(gradients, self.clip)
-        self.optimizer.step(parameters, gradients, weight.sum(dim=-1) > 0)
+        values = [leaf.detach() for leaf in leaves.values()]
+        self.optimizer.step(values, gradients, weight.sum(dim=-1) > 0)
+        self._store(values)
         return loss.detach()
 
     @override
     @torch.no_grad()
     def reset(self, mask: Bool[Tensor, " groups"]) -> None:
-        for name, parameter in self.weights.items():
-            start = self.get_buffer(f"start_{name}")
-            parameter.copy_(torch.where(per_slot(mask, parameter), start, parameter))
+        for name in self._names:
+            weight = self.get_buffer(f"weight_{name}")
+            weight.copy_(torch.where(per_slot(mask, weight), self.start(name), weight))
+        self._rounds.masked_fill_(mask, 0)
         self.optimizer.reset(mask)
+
+    @torch.no_grad()
+    def _store(self, values: list[Tensor]) -> None:
+        """Round the stepped weights to their storage; in float32 they were stepped where they stand."""
+        if self.storage == "float32":
+            return
+        self._rounds += 1
+        for name, value in zip(self._names, values, strict=True):
+            self.get_buffer(f"weight_{name}").copy_(stochastic_round(value, self._rounds))
 
 
 def _clip(gradients: tuple[Tensor, ...], limit: float) -> None:

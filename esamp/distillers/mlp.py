@@ -12,7 +12,8 @@ from typing_extensions import override
 
 from esamp.checks import check_integer
 from esamp.distillers.base import distillers
-from esamp.distillers.gradient import GradientDistiller
+from esamp.distillers.gradient import GradientDistiller, Weights
+from esamp.distillers.initial import check_start, gaussian
 from esamp.distillers.optimizers import Adam, GroupedOptimizer
 
 __all__ = ["MLPDistiller"]
@@ -29,8 +30,10 @@ class MLPDistiller(GradientDistiller):
         lr: Adam's learning rate.
         eps: Adam's eps.
         clip: largest gradient norm of a slot; None: no clipping.
+        start: "random", or "zero": the blocks start as the identity.
         optimizer: replaces Adam(lr, eps=eps).
-        seed: of the initial parameters.
+        storage: "float32" or "bfloat16".
+        seed: of the initial weights.
 
     Raises:
         ValueError: an argument is out of range.
@@ -43,29 +46,30 @@ class MLPDistiller(GradientDistiller):
         lr: float = 4e-4,
         eps: float = 1e-4,
         clip: float | None = 0.5,
+        start: str = "random",
         optimizer: GroupedOptimizer | None = None,
+        storage: str = "float32",
         seed: int = 0,
     ) -> None:
-        super().__init__(Adam(lr=lr, eps=eps) if optimizer is None else optimizer, clip, seed)
+        super().__init__(Adam(lr=lr, eps=eps) if optimizer is None else optimizer, clip, seed, storage)
         self.width = check_integer("width", width, low=1)
         self.blocks = check_integer("blocks", blocks, low=1)
+        self.beginning = check_start(start)
 
     @override
     def init_parameters(self, hidden_size: int, generator: Generator) -> dict[str, Tensor]:
-        def gaussian(inputs: int, outputs: int) -> Tensor:
-            return torch.randn(inputs, outputs, generator=generator, device="cpu") * inputs**-0.5
-
         parameters: dict[str, Tensor] = {}
         for block in range(self.blocks):
             # Gate and up stand side by side: one matrix product serves both.
-            parameters[f"gate_up_{block}"] = gaussian(hidden_size, 2 * self.width)
-            parameters[f"down_{block}"] = gaussian(self.width, hidden_size)
+            parameters[f"gate_up_{block}"] = gaussian(hidden_size, 2 * self.width, generator)
+            down = gaussian(self.width, hidden_size, generator)
+            parameters[f"down_{block}"] = torch.zeros_like(down) if self.beginning == "zero" else down
         return parameters
 
     @override
-    def forward(self, shallow: Float[Tensor, "groups rows d"]) -> Float[Tensor, "groups rows d"]:
+    def predict(self, weights: Weights, shallow: Float[Tensor, "groups rows d"]) -> Float[Tensor, "groups rows d"]:
         hidden = shallow
         for block in range(self.blocks):
-            gate, up = torch.bmm(hidden, self.weights[f"gate_up_{block}"]).chunk(2, dim=-1)
-            hidden = torch.baddbmm(hidden, silu(gate) * up, self.weights[f"down_{block}"])
+            gate, up = torch.bmm(hidden, weights[f"gate_up_{block}"]).chunk(2, dim=-1)
+            hidden = torch.baddbmm(hidden, silu(gate) * up, weights[f"down_{block}"])
         return hidden

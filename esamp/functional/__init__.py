@@ -7,12 +7,14 @@ tensor([[0.5000, 0.0000]])
 """
 
 from esamp.functional.distributions import entropy, kl_divergence, masked_log_softmax
-from esamp.functional.fusion import beta_mix
+from esamp.functional.fusion import beta_mix, subtraction
 from esamp.functional.novelty import error_norm, tilt_from_error
 from esamp.functional.objective import closed_form, log_partition, objective, reward
+from esamp.functional.roots import bisect
 
 __all__ = [
     "beta_mix",
+    "bisect",
     "closed_form",
     "entropy",
     "error_norm",
@@ -21,5 +23,6 @@ __all__ = [
     "masked_log_softmax",
     "objective",
     "reward",
+    "subtraction",
     "tilt_from_error",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from jaxtyping import Float
 from torch import Tensor
 
-__all__ = ["beta_mix"]
+__all__ = ["beta_mix", "subtraction"]
 
 
 def beta_mix(
@@ -21,3 +21,18 @@ def beta_mix(
         beta: exploration strength of each row.
     """
     return reference + beta.unsqueeze(-1) * (reference - distilled)
+
+
+def subtraction(
+    reference: Float[Tensor, "rows candidates"],
+    distilled: Float[Tensor, "rows candidates"],
+    beta: Float[Tensor, " rows"],
+) -> Float[Tensor, "rows candidates"]:
+    """Z' = z - β ẑ (ESamp, the ablation beside Eq. 6).
+
+    Args:
+        reference: the LLM's logits z.
+        distilled: the distiller's logits ẑ; finite.
+        beta: exploration strength of each row.
+    """
+    return reference - beta.unsqueeze(-1) * distilled

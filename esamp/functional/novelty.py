@@ -9,7 +9,7 @@ from torch import Tensor
 __all__ = ["error_norm", "tilt_from_error"]
 
 
-def error_norm(deep: Float[Tensor, "rows d"], predicted: Float[Tensor, "rows d"]) -> Float[Tensor, " rows"]:
+def error_norm(deep: Float[Tensor, "... d"], predicted: Float[Tensor, "... d"]) -> Float[Tensor, "..."]:
     """‖e‖ = ‖hᴸ - ĥᴸ‖₂ of each row: the novelty of its context, in units of the hidden state."""
     return torch.linalg.vector_norm(deep - predicted, dim=-1)
 

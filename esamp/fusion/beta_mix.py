@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import final
 
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 from typing_extensions import override
 
 from esamp.functional import beta_mix
-from esamp.fusion.base import LatentWeights, NoveltyFusion, fusions
+from esamp.fusion.base import FusionStep, LatentWeights, NoveltyFusion, fusions
 
 __all__ = ["BetaMix"]
 
@@ -23,14 +23,8 @@ class BetaMix(NoveltyFusion):
     """
 
     @override
-    def __call__(
-        self,
-        reference: Float[Tensor, "rows candidates"],
-        distilled: Float[Tensor, "rows candidates"],
-        beta: Float[Tensor, " rows"],
-        mask: Bool[Tensor, "rows candidates"],
-    ) -> Float[Tensor, "rows candidates"]:
-        return beta_mix(reference, distilled, beta)
+    def __call__(self, step: FusionStep) -> Float[Tensor, "rows candidates"]:
+        return beta_mix(step.reference, step.distilled, step.beta)
 
     @override
     def latent_weights(self, beta: Float[Tensor, " rows"]) -> LatentWeights:

@@ -65,7 +65,6 @@ def measure_overhead(
     Raises:
         ValueError: an argument is out of range.
     """
-
     check_integer("pairs", pairs, low=1)
     if sampler.beta == 0:
         raise ValueError("beta must be > 0 to measure what ESamp adds, got 0; give the sampler one, such as 0.25")

@@ -6,14 +6,17 @@ functions: a part of your own is checked in one line of a test, or without any t
 """
 
 from esamp.testing.contract import Contract, ContractError
-from esamp.testing.distillers import DISTILLER_CONTRACTS, LEARNING_CONTRACT, check_distiller
+from esamp.testing.distillers import DISTILLER_CONTRACTS, LEARNING_CONTRACT, LOSS_CONTRACT, check_distiller
 from esamp.testing.fusions import FUSION_CONTRACTS, check_fusion
 from esamp.testing.schedulers import SCHEDULER_CONTRACTS, check_scheduler
+from esamp.testing.slots import ISOLATION_CONTRACTS
 
 __all__ = [
     "DISTILLER_CONTRACTS",
     "FUSION_CONTRACTS",
+    "ISOLATION_CONTRACTS",
     "LEARNING_CONTRACT",
+    "LOSS_CONTRACT",
     "SCHEDULER_CONTRACTS",
     "Contract",
     "ContractError",

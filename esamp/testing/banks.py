@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from esamp.distillers import Distiller
+from esamp.head import Head
 
 __all__ = [
     "GROUPS",
@@ -21,6 +22,7 @@ __all__ = [
     "gap",
     "lessons",
     "predict",
+    "ready",
     "slot_state",
     "state",
     "teach",
@@ -79,11 +81,17 @@ def lessons(count: int, *, groups: int = GROUPS, seed: int = 0) -> list[Lesson]:
     return [lesson() for _ in range(count)]
 
 
+def ready(recipe: Distiller, groups: int = GROUPS) -> Distiller:
+    """The recipe itself, shown a head and set up."""
+    vocabulary = torch.randn(3 * WIDTH, WIDTH, generator=torch.Generator().manual_seed(0))
+    recipe.bind(Head(vocabulary))
+    recipe.setup(WIDTH, groups)
+    return recipe
+
+
 def fresh(make: Callable[[], Distiller], groups: int = GROUPS) -> Distiller:
     """A bank as new."""
-    bank = make()
-    bank.setup(WIDTH, groups)
-    return bank
+    return ready(make(), groups)
 
 
 def teach(bank: Distiller, course: Sequence[Lesson]) -> Tensor:

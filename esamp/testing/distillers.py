@@ -20,13 +20,14 @@ from esamp.testing.banks import (
     gap,
     lessons,
     predict,
+    ready,
     state,
     teach,
 )
 from esamp.testing.contract import Contract, check_all, contract, require
-from esamp.testing.slots import SLOT_CONTRACTS
+from esamp.testing.slots import ISOLATION_CONTRACTS, SLOT_CONTRACTS
 
-__all__ = ["DISTILLER_CONTRACTS", "LEARNING_CONTRACT", "check_distiller"]
+__all__ = ["DISTILLER_CONTRACTS", "LEARNING_CONTRACT", "LOSS_CONTRACT", "check_distiller"]
 
 Make = Callable[[], Distiller]
 
@@ -127,8 +128,8 @@ def _pure(make: Make) -> None:
 def _copies(make: Make) -> None:
     recipe = make()
     first, second = copy.deepcopy(recipe), copy.deepcopy(recipe)
-    first.setup(WIDTH, GROUPS)
-    second.setup(WIDTH, GROUPS)
+    ready(first)
+    ready(second)
     teach(first, lessons(2))
     third = copy.deepcopy(first)
     for name, bank, other in (("before", first, second), ("after", third, first)):
@@ -153,11 +154,13 @@ def _learns(make: Make) -> None:
 LEARNING_CONTRACT: Contract[Distiller] = _learns
 """The one contract that a distiller which does not learn, such as a frozen control, is excused from."""
 
+LOSS_CONTRACT: Contract[Distiller] = _loss
+"""The one contract that a distiller with another loss, such as one in the vocabulary, is excused from."""
+
 DISTILLER_CONTRACTS: tuple[Contract[Distiller], ...] = (
     _shape,
     _seeded,
     _setup_again,
-    _loss,
     _padding,
     _permutation,
     _no_grad,
@@ -165,16 +168,18 @@ DISTILLER_CONTRACTS: tuple[Contract[Distiller], ...] = (
     _copies,
     *SLOT_CONTRACTS,
 )
-"""All contracts of distillers but `LEARNING_CONTRACT`, for parametrising a test over them."""
+"""What every distiller keeps, for parametrising a test over it; beside it there are `ISOLATION_CONTRACTS`, from which
+distillers that share state by design are excused, `LOSS_CONTRACT` and `LEARNING_CONTRACT`."""
 
 
-def check_distiller(make: Make, *, learns: bool = True) -> None:
+def check_distiller(make: Make, *, learns: bool = True, squared_error: bool = True) -> None:
     """Hold a distiller to every contract of its zoo.
 
     Args:
         make: gives a fresh distiller that can be set up for the width 16; the class itself, where its constructor needs
             no arguments.
         learns: hold it to the contract that learning lowers the loss, too.
+        squared_error: hold it to the contract that its loss is the mean squared error, too.
 
     Raises:
         ContractError: a contract is broken; the message names it and the class.
@@ -182,4 +187,8 @@ def check_distiller(make: Make, *, learns: bool = True) -> None:
     >>> from esamp.distillers import MLPDistiller
     >>> check_distiller(lambda: MLPDistiller(width=8))
     """
-    check_all([*DISTILLER_CONTRACTS, LEARNING_CONTRACT] if learns else DISTILLER_CONTRACTS, make)
+    chosen = [*DISTILLER_CONTRACTS]
+    chosen += [] if make().shares_state else ISOLATION_CONTRACTS
+    chosen += [LOSS_CONTRACT] if squared_error else []
+    chosen += [LEARNING_CONTRACT] if learns else []
+    check_all(chosen, make)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from esamp.functional import masked_log_softmax
-from esamp.fusion import NoveltyFusion
+from esamp.fusion import FusionStep, NoveltyFusion
 from esamp.testing.contract import Contract, check_all, contract, require
 
 __all__ = ["FUSION_CONTRACTS", "check_fusion"]
@@ -19,36 +19,49 @@ Make = Callable[[], NoveltyFusion]
 _TOLERANCE = 1e-4
 
 
-@dataclass(frozen=True)
-class _Case:
-    """Arguments of a fusion, in its order."""
-
-    reference: Tensor
-    distilled: Tensor
-    beta: Tensor
-    mask: Tensor
-
-    def fuse(self, fusion: NoveltyFusion) -> Tensor:
-        """The fused logits, from copies: what a fusion does to its arguments stays without consequence."""
-        return fusion(self.reference.clone(), self.distilled.clone(), self.beta.clone(), self.mask.clone())
-
-    def log_probs(self, fusion: NoveltyFusion) -> Tensor:
-        """The distribution, which is all that counts: a constant of the row is free."""
-        return masked_log_softmax(self.fuse(fusion), self.mask)
+def _fuse(fusion: NoveltyFusion, step: FusionStep) -> Tensor:
+    """The fused logits, from copies: what a fusion does to its arguments stays without consequence."""
+    return fusion(FusionStep(**{name: value.clone() for name, value in vars(step).items()}))
 
 
-def _ordinary(rows: int = 6, candidates: int = 9) -> _Case:
+def _log_probs(fusion: NoveltyFusion, step: FusionStep) -> Tensor:
+    """The distribution, which is all that counts: a constant of the row is free."""
+    return masked_log_softmax(_fuse(fusion, step) / step.temperature, step.mask)
+
+
+def _rows(step: FusionStep, index: Tensor) -> FusionStep:
+    """The step of some rows, in that order."""
+    return FusionStep(**{name: value[index] for name, value in vars(step).items()})
+
+
+def _columns(step: FusionStep, index: Tensor) -> FusionStep:
+    """The step with its candidates in another order."""
+    moved = {name: getattr(step, name)[:, index] for name in ("reference", "distilled", "mask", "ids")}
+    return replace(step, **moved)
+
+
+def _ordinary(rows: int = 6, candidates: int = 9) -> FusionStep:
     """Logits of ordinary size, a β of its own for each row (0 in two of them), empty places at the end of the list."""
     generator = torch.Generator().manual_seed(0)
     reference = 3 * torch.randn(rows, candidates, generator=generator)
     distilled = reference + torch.randn(rows, candidates, generator=generator)
+    deep, predicted = torch.randn(2, rows, 8, generator=generator)
     beta = torch.linspace(0.1, 1.0, rows)
     beta[1::3] = 0.0
     count = 1 + (torch.arange(rows) * 4) % candidates
-    return _Case(reference, distilled, beta, torch.arange(candidates) < count.unsqueeze(-1))
+    return FusionStep(
+        reference=reference,
+        distilled=distilled,
+        beta=beta,
+        mask=torch.arange(candidates) < count.unsqueeze(-1),
+        ids=torch.arange(candidates).expand(rows, -1),
+        temperature=torch.full((rows, 1), 0.8),
+        deep=deep,
+        predicted=predicted,
+    )
 
 
-def _extreme() -> Iterator[tuple[str, _Case]]:
+def _extreme() -> Iterator[tuple[str, FusionStep]]:
     """Logits as a broken distiller or a very sure model makes them."""
     case = _ordinary()
     far = 1e4 * case.reference.sign()
@@ -73,7 +86,7 @@ def _gap(got: Tensor, wanted: Tensor, mask: Tensor) -> float:
 def _shape(make: Make) -> None:
     for rows, candidates in ((6, 9), (1, 1), (2, 300), (0, 4)):
         case = _ordinary(rows, candidates)
-        fused = case.fuse(make())
+        fused = _fuse(make(), case)
         require(fused.shape == (rows, candidates), f"({rows}, {candidates}) became {tuple(fused.shape)}")
         require(fused.dtype == torch.float32, f"float32 became {fused.dtype}")
 
@@ -81,17 +94,17 @@ def _shape(make: Make) -> None:
 @contract("the arguments are left as they are")
 def _pure(make: Make) -> None:
     case = _ordinary()
-    reference, distilled, beta, mask = (t.clone() for t in (case.reference, case.distilled, case.beta, case.mask))
-    make()(reference, distilled, beta, mask)
-    for name, after in (("reference", reference), ("distilled", distilled), ("beta", beta), ("mask", mask)):
-        require(torch.equal(getattr(case, name), after), f"{name} was overwritten")
+    kept = {name: value.clone() for name, value in vars(case).items()}
+    make()(case)
+    for name, before in kept.items():
+        require(torch.equal(getattr(case, name), before), f"{name} was overwritten")
 
 
 @contract("β = 0 is the identity, row by row and to the last bit")
 def _identity(make: Make) -> None:
     for name, case in [("ordinary logits", _ordinary()), *_extreme()]:
         for beta in (case.beta * (torch.arange(len(case.beta)) % 2), torch.zeros_like(case.beta)):
-            fused = replace(case, beta=beta).fuse(make())
+            fused = _fuse(make(), replace(case, beta=beta))
             same = (fused == case.reference) | ~case.mask
             changed = ((beta == 0) & ~same.all(dim=-1)).nonzero().flatten().tolist()
             require(not changed, f"with {name} and β = {beta.tolist()}, rows {changed} differ from the reference")
@@ -100,10 +113,10 @@ def _identity(make: Make) -> None:
 @contract("a constant added to a row's reference or distilled logits does not change its distribution")
 def _constants(make: Make) -> None:
     case = _ordinary()
-    before = case.log_probs(make()).exp()
+    before = _log_probs(make(), case).exp()
     shift = torch.linspace(-5.0, 5.0, len(case.beta)).unsqueeze(-1)
     for name in ("reference", "distilled"):
-        after = replace(case, **{name: getattr(case, name) + shift}).log_probs(make()).exp()
+        after = _log_probs(make(), replace(case, **{name: getattr(case, name) + shift})).exp()
         gap = _gap(after, before, case.mask)
         require(gap < _TOLERANCE, f"a constant added to {name} moved a probability by {gap:.2g}")
 
@@ -111,21 +124,21 @@ def _constants(make: Make) -> None:
 @contract("permuting candidates or rows permutes the result")
 def _equivariance(make: Make) -> None:
     case = _ordinary()
-    before = case.log_probs(make()).exp()
+    before = _log_probs(make(), case).exp()
     columns = torch.randperm(case.mask.shape[1], generator=torch.Generator().manual_seed(1))
     rows = torch.randperm(case.mask.shape[0], generator=torch.Generator().manual_seed(2))
-    wide = _Case(case.reference[:, columns], case.distilled[:, columns], case.beta, case.mask[:, columns])
-    gap = _gap(wide.log_probs(make()).exp(), before[:, columns], wide.mask)
+    wide = _columns(case, columns)
+    gap = _gap(_log_probs(make(), wide).exp(), before[:, columns], wide.mask)
     require(gap < _TOLERANCE, f"another order of the candidates moved a probability by {gap:.2g}")
-    tall = _Case(case.reference[rows], case.distilled[rows], case.beta[rows], case.mask[rows])
-    gap = _gap(tall.log_probs(make()).exp(), before[rows], tall.mask)
+    tall = _rows(case, rows)
+    gap = _gap(_log_probs(make(), tall).exp(), before[rows], tall.mask)
     require(gap < _TOLERANCE, f"another order of the rows moved a probability by {gap:.2g}")
 
 
 @contract("rows never mix")
 def _rows_apart(make: Make) -> None:
     case = _ordinary()
-    before = case.fuse(make())
+    before = _fuse(make(), case)
     other = torch.arange(len(case.beta)) % 2 == 1
     changed = replace(
         case,
@@ -133,37 +146,38 @@ def _rows_apart(make: Make) -> None:
         distilled=torch.where(other.unsqueeze(-1), -1e4 * case.reference, case.distilled),
         beta=torch.where(other, 3.0, case.beta),
     )
-    gap = _gap(changed.fuse(make())[~other], before[~other], case.mask[~other])
+    gap = _gap(_fuse(make(), changed)[~other], before[~other], case.mask[~other])
     require(gap == 0.0, f"other logits and another β in odd rows moved even rows by {gap:.2g}")
 
 
 @contract("empty places do not influence the others")
 def _empty_places(make: Make) -> None:
     case = _ordinary()
-    before = case.fuse(make())
+    before = _fuse(make(), case)
     for value in (0.0, 1e4, -1e4):
         filled = replace(
             case,
             reference=case.reference.masked_fill(~case.mask, value),
             distilled=case.distilled.masked_fill(~case.mask, -value),
         )
-        gap = _gap(filled.fuse(make()), before, case.mask)
+        gap = _gap(_fuse(make(), filled), before, case.mask)
         require(gap == 0.0, f"{value:g} in empty places moved a logit by {gap:.2g}")
     padding = torch.zeros(len(case.beta), 5)
-    wider = _Case(
-        torch.cat([case.reference, padding], dim=1),
-        torch.cat([case.distilled, padding], dim=1),
-        case.beta,
-        torch.cat([case.mask, padding.bool()], dim=1),
+    wider = replace(
+        case,
+        reference=torch.cat([case.reference, padding], dim=1),
+        distilled=torch.cat([case.distilled, padding], dim=1),
+        mask=torch.cat([case.mask, padding.bool()], dim=1),
+        ids=torch.cat([case.ids, padding.long()], dim=1),
     )
-    gap = _gap(wider.log_probs(make())[:, :-5].exp(), case.log_probs(make()).exp(), case.mask)
+    gap = _gap(_log_probs(make(), wider)[:, :-5].exp(), _log_probs(make(), case).exp(), case.mask)
     require(gap < _TOLERANCE, f"five more empty places moved a probability by {gap:.2g}")
 
 
 @contract("the result is finite wherever the mask holds")
 def _finite(make: Make) -> None:
     for name, case in _extreme():
-        fused = case.fuse(make())
+        fused = _fuse(make(), case)
         require(bool((fused.isfinite() | ~case.mask).all()), f"with {name} it gave {fused[case.mask].tolist()}")
 
 
@@ -174,8 +188,8 @@ def _latent(make: Make) -> None:
     if weights is None:
         return
     a, b = weights.reference.unsqueeze(-1), weights.distilled.unsqueeze(-1)
-    got = masked_log_softmax(a * case.reference - b * case.distilled, case.mask).exp()
-    gap = _gap(got, case.log_probs(make()).exp(), case.mask)
+    got = masked_log_softmax((a * case.reference - b * case.distilled) / case.temperature, case.mask).exp()
+    gap = _gap(got, _log_probs(make(), case).exp(), case.mask)
     require(gap < _TOLERANCE, f"a·z - b·ẑ differs from the fusion by a probability of {gap:.2g}")
     off = case.beta == 0
     exact = bool((weights.reference[off] == 1).all() and (weights.distilled[off] == 0).all())

@@ -24,7 +24,7 @@ from esamp.testing.banks import (
 )
 from esamp.testing.contract import Contract, contract, require
 
-__all__ = ["SLOT_CONTRACTS"]
+__all__ = ["ISOLATION_CONTRACTS", "SLOT_CONTRACTS"]
 
 Make = Callable[[], Distiller]
 
@@ -137,13 +137,8 @@ def _memory(make: Make) -> None:
     require(not different(before, state(bank)), "asking for the memory of a bank moved its state")
 
 
-SLOT_CONTRACTS: tuple[Contract[Distiller], ...] = (
-    _layout,
-    _start,
-    _separate,
-    _slots_apart,
-    _dead,
-    _reset,
-    _memory,
-)
-"""What `DISTILLER_CONTRACTS` says about slots."""
+ISOLATION_CONTRACTS: tuple[Contract[Distiller], ...] = (_layout, _separate, _slots_apart, _reset)
+"""Groups never notice each other: for all distillers but those that share state by design."""
+
+SLOT_CONTRACTS: tuple[Contract[Distiller], ...] = (_start, _dead, _memory)
+"""What every distiller keeps, sharing or not."""

@@ -93,4 +93,5 @@ def layouts(draw: Draw, groups: int, lanes: int) -> Rows:
     """Some of the rows of a bank of `groups` times `lanes`, at least one, in any order; samples of a second wave."""
     places = draw(st.lists(st.integers(0, groups * lanes - 1), min_size=1, unique=True))
     flat = torch.tensor(places, dtype=torch.int64)
-    return Rows(flat // lanes, flat % lanes, lanes + flat % lanes)
+    beta = torch.full(flat.shape, 0.5)
+    return Rows(flat // lanes, flat % lanes, lanes + flat % lanes, torch.zeros_like(flat), beta)

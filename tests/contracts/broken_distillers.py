@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -20,8 +21,8 @@ class Sound(GradientDistiller):
     def init_parameters(self, hidden_size: int, generator: Generator) -> dict[str, Tensor]:
         return {"map": torch.randn(hidden_size, hidden_size, generator=generator) * hidden_size**-0.5}
 
-    def forward(self, shallow: Tensor) -> Tensor:
-        return torch.bmm(shallow, self.weights["map"])
+    def predict(self, weights: Mapping[str, Tensor], shallow: Tensor) -> Tensor:
+        return torch.bmm(shallow, weights["map"])
 
 
 class DropsALane(Sound):
@@ -41,10 +42,10 @@ class DrawsFromGlobalGenerator(Sound):
 
 class KeepsStateOverSetup(Sound):
     def setup(self, hidden_size: int, groups: int, device: Any = "cpu") -> None:
-        old = self.weights["map"][0].detach() if hasattr(self, "weights") else None
+        old = self.weights()["map"][0].clone() if self._names else None
         super().setup(hidden_size, groups, device)
         if old is not None:
-            self.weights["map"].data.copy_(old)
+            self.weights()["map"].data.copy_(old)
 
 
 class ReportsLossAfterStep(Sound):
@@ -60,13 +61,13 @@ class CountsEmptyPlaces(Sound):
 
 
 class TreatsLanesDifferently(Sound):
-    def forward(self, shallow: Tensor) -> Tensor:
-        return super().forward(shallow) * (1 + 0.1 * torch.arange(shallow.shape[1])).unsqueeze(-1)
+    def predict(self, weights: Mapping[str, Tensor], shallow: Tensor) -> Tensor:
+        return super().predict(weights, shallow) * (1 + 0.1 * torch.arange(shallow.shape[1])).unsqueeze(-1)
 
 
 class HoldsItsGraph(Sound):
     def learn(self, shallow: Tensor, deep: Tensor, weight: Tensor) -> Tensor:
-        return super().learn(shallow, deep, weight) + 0 * self.weights["map"].sum()
+        return super().learn(shallow, deep, weight) + torch.zeros(1, requires_grad=True)
 
 
 class OverwritesItsInput(Sound):
@@ -100,27 +101,27 @@ class TrainsASharedMap(Sound):
 class StartsSlotsDifferently(Sound):
     def setup(self, hidden_size: int, groups: int, device: Any = "cpu") -> None:
         super().setup(hidden_size, groups, device)
-        self.weights["map"].data.mul_(1 + torch.arange(groups).view(-1, 1, 1))
+        self.weights()["map"].data.mul_(1 + torch.arange(groups).view(-1, 1, 1))
 
 
 class MixesSlots(Sound):
     """The mistake of one attention or normalisation over the wrong axis."""
 
-    def forward(self, shallow: Tensor) -> Tensor:
-        return super().forward(shallow) + 1e-2 * shallow.mean(dim=(0, 1))
+    def predict(self, weights: Mapping[str, Tensor], shallow: Tensor) -> Tensor:
+        return super().predict(weights, shallow) + 1e-2 * shallow.mean(dim=(0, 1))
 
 
 class SpreadsNaN(Sound):
     """Right for numbers; 0 * NaN is what betrays it."""
 
-    def forward(self, shallow: Tensor) -> Tensor:
-        return super().forward(shallow) + 0.0 * shallow.sum()
+    def predict(self, weights: Mapping[str, Tensor], shallow: Tensor) -> Tensor:
+        return super().predict(weights, shallow) + 0.0 * shallow.sum()
 
 
 class DecaysTheDead(Sound):
     def learn(self, shallow: Tensor, deep: Tensor, weight: Tensor) -> Tensor:
         loss = super().learn(shallow, deep, weight)
-        self.weights["map"].data.mul_(0.99)
+        self.weights()["map"].data.mul_(0.99)
         return loss
 
 
@@ -131,7 +132,7 @@ class LosesOnTheDead(Sound):
 
 class KeepsMomentsOverReset(Sound):
     def reset(self, mask: Tensor) -> None:
-        self.weights["map"].data[mask] = self.get_buffer("start_map")
+        self.weights()["map"].data[mask] = self.get_buffer("start_map")
 
 
 class ResetsByMultiplying(Sound):
@@ -139,7 +140,7 @@ class ResetsByMultiplying(Sound):
 
     def reset(self, mask: Tensor) -> None:
         keep = (~mask).float().view(-1, 1, 1)
-        self.weights["map"].data.mul_(keep).add_((1 - keep) * self.get_buffer("start_map"))
+        self.weights()["map"].data.mul_(keep).add_((1 - keep) * self.get_buffer("start_map"))
         self.optimizer.reset(mask)
 
 

@@ -6,65 +6,68 @@ import torch
 from torch import Tensor
 
 from esamp.functional import beta_mix, masked_log_softmax
-from esamp.fusion import LatentWeights, NoveltyFusion
+from esamp.fusion import FusionStep, LatentWeights, NoveltyFusion
 
 
 class Sound(NoveltyFusion):
-    def __call__(self, reference: Tensor, distilled: Tensor, beta: Tensor, mask: Tensor) -> Tensor:
+    def __call__(self, step: FusionStep) -> Tensor:
+        return self.fuse(step.reference, step.distilled, step.beta, step.mask)
+
+    def fuse(self, reference: Tensor, distilled: Tensor, beta: Tensor, mask: Tensor) -> Tensor:
         return beta_mix(reference, distilled, beta)
 
 
 class DropsACandidate(Sound):
-    def __call__(self, reference: Tensor, distilled: Tensor, beta: Tensor, mask: Tensor) -> Tensor:
-        return super().__call__(reference, distilled, beta, mask)[:, :-1]
+    def fuse(self, reference: Tensor, distilled: Tensor, beta: Tensor, mask: Tensor) -> Tensor:
+        return super().fuse(reference, distilled, beta, mask)[:, :-1]
 
 
 class GivesDoubles(Sound):
-    def __call__(self, reference: Tensor, distilled: Tensor, beta: Tensor, mask: Tensor) -> Tensor:
-        return super().__call__(reference, distilled, beta, mask).double()
+    def fuse(self, reference: Tensor, distilled: Tensor, beta: Tensor, mask: Tensor) -> Tensor:
+        return super().fuse(reference, distilled, beta, mask).double()
 
 
 class WorksInPlace(Sound):
-    def __call__(self, reference: Tensor, distilled: Tensor, beta: Tensor, mask: Tensor) -> Tensor:
+    def fuse(self, reference: Tensor, distilled: Tensor, beta: Tensor, mask: Tensor) -> Tensor:
         return reference.add_(beta.unsqueeze(-1) * (reference - distilled))
 
 
 class Normalises(Sound):
     """The right distribution, but not the identity at β = 0."""
 
-    def __call__(self, reference: Tensor, distilled: Tensor, beta: Tensor, mask: Tensor) -> Tensor:
-        return masked_log_softmax(super().__call__(reference, distilled, beta, mask), mask)
+    def fuse(self, reference: Tensor, distilled: Tensor, beta: Tensor, mask: Tensor) -> Tensor:
+        return masked_log_softmax(super().fuse(reference, distilled, beta, mask), mask)
 
 
 class MixesBetas(Sound):
-    def __call__(self, reference: Tensor, distilled: Tensor, beta: Tensor, mask: Tensor) -> Tensor:
-        return super().__call__(reference, distilled, beta.mean().expand_as(beta), mask)
+    def fuse(self, reference: Tensor, distilled: Tensor, beta: Tensor, mask: Tensor) -> Tensor:
+        return super().fuse(reference, distilled, beta.mean().expand_as(beta), mask)
 
 
 class DependsOnConstants(Sound):
-    def __call__(self, reference: Tensor, distilled: Tensor, beta: Tensor, mask: Tensor) -> Tensor:
+    def fuse(self, reference: Tensor, distilled: Tensor, beta: Tensor, mask: Tensor) -> Tensor:
         return reference - beta.unsqueeze(-1) * distilled.clamp_min(0)
 
 
 class DependsOnPlaces(Sound):
-    def __call__(self, reference: Tensor, distilled: Tensor, beta: Tensor, mask: Tensor) -> Tensor:
+    def fuse(self, reference: Tensor, distilled: Tensor, beta: Tensor, mask: Tensor) -> Tensor:
         places = torch.arange(reference.shape[1])
-        return super().__call__(reference, distilled, beta, mask) + beta.unsqueeze(-1) * places
+        return super().fuse(reference, distilled, beta, mask) + beta.unsqueeze(-1) * places
 
 
 class MixesRows(Sound):
-    def __call__(self, reference: Tensor, distilled: Tensor, beta: Tensor, mask: Tensor) -> Tensor:
-        return super().__call__(reference, distilled - distilled.mean(dim=0), beta, mask)
+    def fuse(self, reference: Tensor, distilled: Tensor, beta: Tensor, mask: Tensor) -> Tensor:
+        return super().fuse(reference, distilled - distilled.mean(dim=0), beta, mask)
 
 
 class LooksAtEmptyPlaces(Sound):
-    def __call__(self, reference: Tensor, distilled: Tensor, beta: Tensor, mask: Tensor) -> Tensor:
+    def fuse(self, reference: Tensor, distilled: Tensor, beta: Tensor, mask: Tensor) -> Tensor:
         size = (reference - distilled).abs().amax(dim=-1, keepdim=True)
         return reference + beta.unsqueeze(-1) * (reference - distilled) / (1 + size)
 
 
 class DividesByZero(Sound):
-    def __call__(self, reference: Tensor, distilled: Tensor, beta: Tensor, mask: Tensor) -> Tensor:
+    def fuse(self, reference: Tensor, distilled: Tensor, beta: Tensor, mask: Tensor) -> Tensor:
         gap = (reference - distilled).masked_fill(~mask, 0.0)
         centre = gap.sum(dim=-1, keepdim=True) / mask.sum(dim=-1, keepdim=True)
         return reference + beta.unsqueeze(-1) * gap / (gap - centre).square().masked_fill(~mask, 0.0).sum(-1, True)

@@ -10,7 +10,9 @@ import pytest
 from esamp.testing import (
     DISTILLER_CONTRACTS,
     FUSION_CONTRACTS,
+    ISOLATION_CONTRACTS,
     LEARNING_CONTRACT,
+    LOSS_CONTRACT,
     SCHEDULER_CONTRACTS,
     Contract,
     ContractError,
@@ -20,8 +22,9 @@ from esamp.testing import (
 )
 from tests.contracts import broken_distillers, broken_fusions, broken_schedulers
 
+_DISTILLER = (*DISTILLER_CONTRACTS, *ISOLATION_CONTRACTS, LOSS_CONTRACT, LEARNING_CONTRACT)
 _ZOOS: list[tuple[Any, Callable[[Any], None], tuple[Contract[Any], ...]]] = [
-    (broken_distillers, check_distiller, (*DISTILLER_CONTRACTS, LEARNING_CONTRACT)),
+    (broken_distillers, check_distiller, _DISTILLER),
     (broken_fusions, check_fusion, FUSION_CONTRACTS),
     (broken_schedulers, check_scheduler, SCHEDULER_CONTRACTS),
 ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 import torch
 from torch import Generator, Tensor, nn
@@ -36,8 +38,8 @@ class Affine(GradientDistiller):
             "shift": torch.randn(1, hidden_size, generator=generator),
         }
 
-    def forward(self, shallow: Tensor) -> Tensor:
-        return torch.bmm(shallow, self.weights["map"]) + self.weights["shift"]
+    def predict(self, weights: Mapping[str, Tensor], shallow: Tensor) -> Tensor:
+        return torch.bmm(shallow, weights["map"]) + weights["shift"]
 
 
 def _lesson(seed: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -55,7 +57,7 @@ class _Alone:
 
     def __init__(self, bank: Affine, slot: int, optimizer: torch.optim.Optimizer | None = None) -> None:
         self.slot = slot
-        self.parameters = [nn.Parameter(value[slot].detach().clone()) for value in bank.weights.values()]
+        self.parameters = [nn.Parameter(value[slot].detach().clone()) for value in bank.weights().values()]
         self.optimizer = optimizer
 
     def learn(self, shallow: Tensor, deep: Tensor, weight: Tensor, clip: float | None) -> Tensor:
@@ -75,13 +77,13 @@ def test_a_step_is_the_clipped_gradient_of_the_slots_own_loss(clip: float | None
     bank = Affine(Plain(), clip, seed=0)
     bank.setup(_WIDTH, _GROUPS)
     alone = [_Alone(bank, slot) for slot in range(_GROUPS)]
-    before = [value.detach().clone() for value in bank.weights.values()]
+    before = [value.detach().clone() for value in bank.weights().values()]
     lesson = _lesson(0)
     losses = bank.learn(*lesson)
     norms = []
     for slot, one in enumerate(alone):
         torch.testing.assert_close(losses[slot], one.learn(*lesson, clip))
-        for value, old, parameter in zip(bank.weights.values(), before, one.parameters, strict=True):
+        for value, old, parameter in zip(bank.weights().values(), before, one.parameters, strict=True):
             torch.testing.assert_close(old[slot] - value[slot], parameter.grad, atol=1e-5, rtol=1e-3)
         norms.append(torch.cat([parameter.grad.flatten() for parameter in one.parameters]).norm())
     # The clip bites in some slots and not in others, or the case would show nothing.
@@ -113,7 +115,7 @@ def test_training_with_adam_is_torchs_and_starts_over_after_a_reset() -> None:
             assert one.optimizer is not None
             one.optimizer.step()
     for slot, one in enumerate(alone):
-        for value, parameter in zip(bank.weights.values(), one.parameters, strict=True):
+        for value, parameter in zip(bank.weights().values(), one.parameters, strict=True):
             torch.testing.assert_close(value[slot], parameter, atol=1e-4, rtol=1e-3)
 
 
@@ -121,9 +123,9 @@ def test_a_gradient_of_zero_survives_clipping() -> None:
     bank = Affine(Plain(), clip=0.5, seed=0)
     bank.setup(_WIDTH, 1)
     shallow = torch.randn(1, 2, _WIDTH, generator=torch.Generator().manual_seed(0))
-    before = [value.detach().clone() for value in bank.weights.values()]
+    before = [value.detach().clone() for value in bank.weights().values()]
     bank.learn(shallow, bank(shallow).detach(), torch.ones(1, 2))
-    for value, old in zip(bank.weights.values(), before, strict=True):
+    for value, old in zip(bank.weights().values(), before, strict=True):
         assert torch.equal(value, old)
 
 
@@ -132,7 +134,7 @@ def test_the_seed_decides_the_start() -> None:
     for seed in (0, 0, 1):
         bank = Affine(Plain(), None, seed)
         bank.setup(_WIDTH, 2)
-        starts.append(bank.weights["map"].detach())
+        starts.append(bank.weights()["map"])
     assert torch.equal(starts[0], starts[1])
     assert not torch.equal(starts[0], starts[2])
 

@@ -16,7 +16,7 @@ def test_forward_is_two_residual_gated_blocks() -> None:
     width, inner, groups, rows = 6, 4, 2, 3
     mlp = MLPDistiller(width=inner)
     mlp.setup(width, groups)
-    for value in mlp.weights.values():
+    for value in mlp.weights().values():
         # Slots of their own, or a mix-up between them would not show.
         value.data += torch.randn(value.shape, generator=torch.Generator().manual_seed(1))
     shallow = torch.randn(groups, rows, width, generator=torch.Generator().manual_seed(0))
@@ -25,8 +25,8 @@ def test_forward_is_two_residual_gated_blocks() -> None:
         for row in range(rows):
             hidden = shallow[group, row]
             for block in range(2):
-                gate, up = mlp.weights[f"gate_up_{block}"][group].T.split(inner)
-                down = mlp.weights[f"down_{block}"][group].T
+                gate, up = mlp.weights()[f"gate_up_{block}"][group].T.split(inner)
+                down = mlp.weights()[f"down_{block}"][group].T
                 hidden = hidden + linear(silu(linear(hidden, gate)) * linear(hidden, up), down)
             torch.testing.assert_close(got[group, row], hidden, atol=1e-4, rtol=1e-4)
 
@@ -34,7 +34,7 @@ def test_forward_is_two_residual_gated_blocks() -> None:
 def test_size_and_settings_are_the_papers() -> None:
     mlp = MLPDistiller()
     mlp.setup(576, 1)
-    parameters = sum(value.numel() for value in mlp.parameters())
+    parameters = sum(value.numel() for value in mlp.weights().values())
     assert parameters == 2 * 3 * 576 * 384
     assert round(parameters / 1e6, 2) == 1.33
     assert (mlp.width, mlp.blocks, mlp.clip) == (384, 2, 0.5)
@@ -42,8 +42,8 @@ def test_size_and_settings_are_the_papers() -> None:
     assert (mlp.optimizer.lr, mlp.optimizer.eps) == (4e-4, 1e-4)
 
 
-def test_memory_is_weights_their_start_two_moments_and_a_count() -> None:
-    assert MLPDistiller().memory(576) == 4 * (4 * 2 * 3 * 576 * 384 + 1)
+def test_memory_of_a_prompt_is_its_weights_two_moments_and_two_counts() -> None:
+    assert MLPDistiller().memory(576) == 4 * (3 * 2 * 3 * 576 * 384 + 2)
 
 
 def test_another_optimizer_takes_adams_place() -> None:

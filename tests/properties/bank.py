@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from esamp.bank import Bank
 from esamp.candidates import Filters
-from esamp.distillers import MLPDistiller
+from esamp.distillers import Distiller, MLPDistiller
 from esamp.explorer import Explorer
 from esamp.fusion import BetaMix
 from esamp.head import Head
@@ -28,22 +30,23 @@ def head() -> Head:
     )
 
 
-def explorer(
-    groups: int, filters: Filters = SOME, *, beta: Tensor | float = 0.5, warmup: int = 1, prefilter: bool = False
-) -> Explorer:
+def explorer(groups: int, filters: Filters = SOME, *, warmup: int = 1, prefilter: bool = False) -> Explorer:
     # A learning rate at which a few steps change a prediction visibly.
-    distiller = MLPDistiller(width=8, lr=1e-2)
-    strength = torch.as_tensor(beta).expand(groups, LANES).clone()
-    return Explorer(
-        distiller,
-        BetaMix(),
-        SynchronousScheduler(),
-        head(),
-        filters,
-        strength,
-        warmup=warmup,
-        prefilter=prefilter,
-    )
+    return of(MLPDistiller(width=8, lr=1e-2), groups, filters, warmup=warmup, prefilter=prefilter)
+
+
+def of(
+    distiller: Distiller, groups: int = 1, filters: Filters = SOME, lm_head: Head | None = None, **options: Any
+) -> Explorer:
+    """An explorer of `groups` groups with that distiller and `BetaMix`."""
+    lm_head = lm_head or head()
+    bank = Bank(distiller, lm_head, groups)
+    return Explorer(bank, LANES, BetaMix(), SynchronousScheduler(), lm_head, filters, **options)
+
+
+def grid(groups: int, beta: Tensor | float = 0.5) -> Rows:
+    """All rows of so many groups, in order."""
+    return Rows.of_prompts(torch.arange(groups), torch.as_tensor(beta).expand(groups, LANES).float())
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,7 @@ def step(rows: Rows, seed: int) -> Step:
 def run(explorer: Explorer, step: Step) -> Fused:
     explorer.begin(step.shallow, step.rows)
     fused = explorer.fuse(step.deep, step.reference)
-    explorer.learn(step.deep, step.alive)
+    explorer.learn(step.deep, torch.zeros(len(step.rows), dtype=torch.int64), step.alive)
     return fused
 
 
@@ -91,4 +94,6 @@ def over_vocabulary(fused: Fused) -> Tensor:
 
 def plain(step: Step, filters: Filters) -> Tensor:
     """log π_ref of every token, as plain sampling has it."""
-    return over_vocabulary(PlainPolicy(filters).fuse(step.deep, step.reference))
+    policy = PlainPolicy(filters)
+    policy.begin(step.shallow, step.rows)
+    return over_vocabulary(policy.fuse(step.deep, step.reference))

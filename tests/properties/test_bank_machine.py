@@ -33,7 +33,7 @@ class Bank(RuleBasedStateMachine):
         self.beta = torch.tensor(beta).view(_SLOTS, LANES)
         # The filters see fused logits in the one case, where the last bit might decide who is a candidate.
         self.options = {"filters": ALL if prefilter else SOME, "prefilter": prefilter, "warmup": warmup}
-        self.bank = explorer(_SLOTS, beta=self.beta, **self.options)
+        self.bank = explorer(_SLOTS, **self.options)
         self.alone: list[Explorer | None] = [None] * _SLOTS
         self.living: list[set[int]] = [set() for _ in range(_SLOTS)]
 
@@ -41,7 +41,7 @@ class Bank(RuleBasedStateMachine):
     def arrive(self, slot: int) -> None:
         """A new group, in a free slot or in place of the group that has it."""
         self.bank.recycle(torch.tensor([slot]))
-        self.alone[slot] = explorer(1, beta=self.beta[slot : slot + 1], **self.options)
+        self.alone[slot] = explorer(1, **self.options)
         self.living[slot] = set(range(LANES))
 
     @rule(slot=slots, lane=lanes)
@@ -71,7 +71,7 @@ class Bank(RuleBasedStateMachine):
             return
         order.shuffle(places)  # type: ignore[attr-defined]
         slot, lane = torch.tensor(places).unbind(dim=1)
-        taken = step(Rows(slot, lane, lane), seed)
+        taken = step(Rows(slot, lane, lane, torch.zeros_like(lane), self.beta[slot, lane]), seed)
         if dead is not None:
             taken = replace(taken, alive=torch.tensor([place not in dead for place in places]))
         if broken is not None and broken[:2] in places:
@@ -93,7 +93,7 @@ class Bank(RuleBasedStateMachine):
         """Updates and resets of each slot are those of its group alone."""
         for slot, alone in enumerate(getattr(self, "alone", [])):
             if alone is not None:
-                assert self.bank.updates[slot] == alone.updates[0]
+                assert self.bank.bank.updates[slot] == alone.bank.updates[0]
                 assert self.bank.resets()[slot] == alone.resets()[0]
 
     @staticmethod

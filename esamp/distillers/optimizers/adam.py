@@ -43,8 +43,8 @@ class Adam(GroupedOptimizer):
     def setup(self, parameters: Sequence[Tensor]) -> None:
         self.register_buffer("count", torch.zeros(parameters[0].shape[0], device=parameters[0].device))
         for index, parameter in enumerate(parameters):
-            self.register_buffer(f"first_{index}", torch.zeros_like(parameter))
-            self.register_buffer(f"second_{index}", torch.zeros_like(parameter))
+            self.register_buffer(f"first_{index}", torch.zeros_like(parameter, dtype=torch.float32))
+            self.register_buffer(f"second_{index}", torch.zeros_like(parameter, dtype=torch.float32))
 
     @override
     @torch.no_grad()

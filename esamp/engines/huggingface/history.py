@@ -14,14 +14,14 @@ class History:
     """Per-token records of all rows of a batch, [rows, steps], and per-step losses, [groups, steps].
 
     Args:
-        groups: number of prompts.
-        n: samples per prompt.
+        rows: number of samples.
+        groups: number of distillers.
         steps: longest sample.
         device: where the records live.
     """
 
-    def __init__(self, groups: int, n: int, steps: int, device: torch.device) -> None:
-        shape = (groups * n, steps)
+    def __init__(self, rows: int, groups: int, steps: int, device: torch.device) -> None:
+        shape = (rows, steps)
         self.tokens = torch.zeros(shape, dtype=torch.int64, device=device)
         self.candidates = torch.zeros(shape, dtype=torch.int64, device=device)
         self.log_probs = torch.full(shape, torch.nan, device=device)

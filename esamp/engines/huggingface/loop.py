@@ -28,20 +28,36 @@ class Batch:
     Attributes:
         prompts: token ids of each prompt.
         first_prompt: index of the first of them among all prompts of the call.
-        n: samples of each prompt.
+        group: slot of each prompt, int64 [prompts].
+        beta: β of each sample, float32 [prompts, n].
+        first_sample: sample index of the first of each prompt's n.
         max_new_tokens: longest sample.
         seed: of the draws.
         stop: strings that end a sample.
         eos: token ids that end a sample.
+        learn_prompt: let the policy learn from the prompt's own positions before the first token is drawn.
     """
 
     prompts: list[list[int]]
     first_prompt: int
-    n: int
+    group: Tensor
+    beta: Tensor
+    first_sample: int
     max_new_tokens: int
     seed: int
     stop: Sequence[str] = ()
     eos: frozenset[int] = frozenset()
+    learn_prompt: bool = False
+
+    @property
+    def n(self) -> int:
+        """Samples of each prompt."""
+        return self.beta.shape[1]
+
+    @property
+    def groups(self) -> int:
+        """Number of groups."""
+        return int(self.group.max()) + 1
 
 
 class DecodeLoop:
@@ -54,10 +70,10 @@ class DecodeLoop:
         self.engine = engine
         self.policy = policy
         self.batch = batch
-        self.history = History(len(batch.prompts), batch.n, batch.max_new_tokens, engine.device)
-        self.rows = Rows.grid(len(batch.prompts), batch.n, engine.device)
+        self.history = History(batch.beta.numel(), batch.groups, batch.max_new_tokens, engine.device)
+        self.rows = Rows.of_prompts(batch.group.to(engine.device), batch.beta.to(engine.device), batch.first_sample)
         self._place = torch.arange(len(self.rows), device=engine.device)
-        self._taps = Taps(engine.model)
+        self._taps = Taps(engine.model, sequences=batch.learn_prompt)
         self._step = 0
         self._cache: Any = None
 
@@ -84,17 +100,20 @@ class DecodeLoop:
         """Fuse, draw, learn; then forward what goes on."""
         step, rows, place = self._step, self.rows, self._place
         fused = self.policy.fuse(self._deep, self._logits)
-        drawn = fused.draw(self.batch.seed, rows.sample, step)
-        self.policy.learn(self._deep)
+        drawn = fused.draw(self.batch.seed, rows)
+        self.policy.learn(self._deep, drawn.tokens)
         self.history.write(step, place, fused, drawn, self._logits)
         loss = self.history.loss[:, step] = self.policy.losses()
         reasons = self._finish_reasons(drawn.tokens)
         finished = [self._sample(int(place[i]), reason) for i, reason in enumerate(reasons) if reason]
         self._step += 1
+        self.rows = self.rows.advance()
         self._leave([i for i, reason in enumerate(reasons) if not reason])
         if self.running:
             self._forward(drawn.tokens)
-        return StepRecord(step, rows.slot + self.batch.first_prompt, rows.sample, fused, drawn, loss, finished)
+        return StepRecord(
+            step, self.batch.first_prompt + place // self.batch.n, rows.sample, fused, drawn, loss, finished
+        )
 
     @torch.no_grad()
     def _prefill(self) -> None:
@@ -107,12 +126,27 @@ class DecodeLoop:
             ids[row, longest - len(prompt) :] = torch.tensor(prompt)
         self._length = longest
         logits, self._cache = self.engine.forward(ids, self._mask[:, :longest], None)
-        shallow = self._tapped("shallow")[self.rows.slot]
-        self._deep, self._logits = self._tapped("deep")[self.rows.slot], logits[self.rows.slot].float()
-        self._mask = self._mask[self.rows.slot]
-        self._cache.reorder_cache(self.rows.slot)
+        if self.batch.learn_prompt:
+            self._learn_prompt(ids)
+        prompt = self._place // self.batch.n
+        shallow = self._tapped("shallow")[prompt]
+        self._deep, self._logits = self._tapped("deep")[prompt], logits[prompt].float()
+        self._mask = self._mask[prompt]
+        self._cache.reorder_cache(prompt)
         self.policy.begin(shallow, self.rows)
         self._taps.on_shallow = lambda shallow: self.policy.begin(shallow, self.rows)
+
+    def _learn_prompt(self, ids: Tensor) -> None:
+        """Show the policy the prompt's positions but the last, n of each prompt at a time, in the lanes of its rows."""
+        shallow, deep = self._taps.sequences()
+        before_last = ids.shape[1] - 1
+        for start in range(0, before_last, self.batch.n):
+            chunk = slice(start, min(start + self.batch.n, before_last))
+            following = slice(chunk.start + 1, chunk.stop + 1)
+            rows = self.rows[self._place % self.batch.n < chunk.stop - chunk.start]
+            self.policy.begin(shallow[:, chunk].flatten(0, 1), rows)
+            alive = self._mask[:, chunk].flatten() > 0
+            self.policy.learn(deep[:, chunk].flatten(0, 1), ids[:, following].flatten(), alive)
 
     def _forward(self, tokens: Tensor) -> None:
         self._length += 1
@@ -146,7 +180,7 @@ class DecodeLoop:
         cuts = [text.find(stop) for stop in self.batch.stop if stop in text] if reason == "stop" else []
         return Sample(
             prompt=self.batch.first_prompt + place // self.batch.n,
-            index=place % self.batch.n,
+            index=self.batch.first_sample + place % self.batch.n,
             text=text[: min(cuts)] if cuts else text,
             token_ids=history.tokens[place, :end].clone(),
             log_probs=history.log_probs[place, :end].clone(),

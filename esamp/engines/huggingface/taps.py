@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
@@ -66,11 +67,16 @@ class Taps:
 
     Args:
         model: a decoder-only model with an LM head.
+        sequences: keep h¹ and hᴸ of all positions too.
+
+    Attributes:
         on_shallow: called with h¹ as soon as the first layer is done; may be set and unset at any time.
     """
 
-    def __init__(self, model: PreTrainedModel) -> None:
+    def __init__(self, model: PreTrainedModel, *, sequences: bool = False) -> None:
         self._first_layer = find_first_layer(model)
+        self._decoder = model.get_decoder() if sequences else None
+        self._sequences: list[Tensor] = []
         self._head = find_head_module(model)
         self._hooks: list[RemovableHandle] = []
         self.on_shallow: Callable[[Tensor], None] | None = None
@@ -78,11 +84,26 @@ class Taps:
         self.deep: Float[Tensor, "rows d"] | None = None
 
     def __enter__(self) -> Taps:
-        self._hooks = [
+        if self._decoder is not None:
+            self._hooks.append(self._decoder.register_forward_hook(self._after_decoder))
+        self._hooks += [
             self._first_layer.register_forward_hook(self._after_first_layer),
             self._head.register_forward_pre_hook(self._before_head),
         ]
         return self
+
+    def sequences(self) -> tuple[Float[Tensor, "rows positions d"], Float[Tensor, "rows positions d"]]:
+        """h¹ and hᴸ of all positions of the last forward.
+
+        Raises:
+            ValueError: the decoder's output is not what the head multiplies: hᴸ is known at the last position only.
+        """
+        shallow, deep = self._sequences
+        if self.deep is None or deep.shape[-1] != self.deep.shape[-1] or not torch.equal(deep[:, -1], self.deep):
+            raise ValueError(
+                "learn_prompt must be False for this model: between decoder and head it changes the hidden state"
+            )
+        return shallow, deep
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -90,13 +111,18 @@ class Taps:
         for hook in self._hooks:
             hook.remove()
         self._hooks = []
+        self._sequences = []
         self.on_shallow = self.shallow = self.deep = None
 
     def _after_first_layer(self, module: nn.Module, inputs: object, output: Tensor | Sequence[Any]) -> None:
-        hidden = output if isinstance(output, Tensor) else output[0]
+        hidden: Tensor = output if isinstance(output, Tensor) else output[0]
         self.shallow = hidden[:, -1]
+        self._sequences = [hidden] if self._decoder is not None else []
         if self.on_shallow is not None:
             self.on_shallow(self.shallow)
 
     def _before_head(self, module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         self.deep = inputs[0][:, -1]
+
+    def _after_decoder(self, module: nn.Module, inputs: object, output: Any) -> None:
+        self._sequences.append(output[0])

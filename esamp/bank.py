@@ -1,0 +1,71 @@
+"""The state of ESamp: one distiller for each group, and what is known of it. Nothing is kept anywhere else."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from esamp.distillers.base import Distiller, reset_failed
+from esamp.head import Head
+
+__all__ = ["Bank"]
+
+
+class Bank:
+    """Distillers of `groups` groups, set up for a head.
+
+    Args:
+        distiller: the recipe; the bank works on a copy.
+        head: the frozen LM head.
+        groups: number of slots.
+
+    Attributes:
+        updates: how often each slot has learnt since it was new, int64 [groups].
+        resets: how often each slot was reset because its loss or prediction was not finite, int64 [groups].
+    """
+
+    def __init__(self, distiller: Distiller, head: Head, groups: int) -> None:
+        device = head.weight.device
+        self.groups = groups
+        self.distiller = copy.deepcopy(distiller)
+        self.distiller.bind(head)
+        self.distiller.setup(head.weight.shape[1], groups, device)
+        self.updates: Int[Tensor, " groups"] = torch.zeros(groups, dtype=torch.int64, device=device)
+        self.resets: Int[Tensor, " groups"] = torch.zeros(groups, dtype=torch.int64, device=device)
+
+    def recycle(self, slots: Int[Tensor, " k"]) -> None:
+        """Make slots as good as new for new groups."""
+        mask = torch.zeros_like(self.updates, dtype=torch.bool).index_fill_(0, slots, True)
+        self.distiller.reset(mask)
+        self.updates.masked_fill_(mask, 0)
+        self.resets.masked_fill_(mask, 0)
+
+    @torch.no_grad()
+    def predict(self, shallow: Float[Tensor, "groups lanes d"]) -> Float[Tensor, "groups lanes d"]:
+        """ĥᴸ of every lane."""
+        return self.distiller(shallow)
+
+    @torch.no_grad()
+    def learn(
+        self,
+        shallow: Float[Tensor, "groups lanes d"],
+        target: Float[Tensor, "groups lanes d"],
+        weight: Float[Tensor, "groups lanes"],
+        broken: Bool[Tensor, " groups"],
+    ) -> Float[Tensor, " groups"]:
+        """One update of every group with a living lane; a group that is broken, or breaks in it, is reset and counted.
+
+        Returns:
+            Each group's loss before the update; NaN where no lane lives.
+        """
+        losses = self.distiller.learn(shallow, target, weight)
+        moved = weight.sum(dim=-1) > 0
+        failed = broken | ~losses.isfinite()
+        reset_failed(self.distiller, failed)
+        self.updates += moved
+        self.updates.masked_fill_(failed, 0)
+        self.resets += failed
+        return losses.masked_fill(~moved, torch.nan)

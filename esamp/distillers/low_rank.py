@@ -1,0 +1,75 @@
+"""One gated low-rank block between two normalisations."""
+
+from __future__ import annotations
+
+from typing import final
+
+import torch
+from jaxtyping import Float
+from torch import Generator, Tensor
+from torch.nn.functional import layer_norm, rms_norm, silu
+from typing_extensions import override
+
+from esamp.checks import check_integer
+from esamp.distillers.base import distillers
+from esamp.distillers.gradient import GradientDistiller, Weights
+from esamp.distillers.initial import check_start, gaussian
+from esamp.distillers.optimizers import Adam, GroupedOptimizer
+
+__all__ = ["LowRankDistiller"]
+
+
+@final
+@distillers.register("low_rank")
+class LowRankDistiller(GradientDistiller):
+    """ĥᴸ = s ⊙ LN(x + W_out (SiLU(W_gate x) ⊙ W_up x)) + b with x = RMSNorm(h¹), of width d → rank → d.
+
+    The form of the paper's released engine; a twelfth of the MLP's memory at rank 64 and d = 576.
+
+    Args:
+        rank: inner width, at most d.
+        lr: Adam's learning rate.
+        eps: Adam's eps.
+        clip: largest gradient norm of a slot; None: no clipping.
+        start: "zero": W_out starts at 0, the prediction as the normalised h¹; or "random".
+        optimizer: replaces Adam(lr, eps=eps).
+        storage: "float32" or "bfloat16".
+        seed: of the initial weights.
+
+    Raises:
+        ValueError: an argument is out of range; at `setup`, the rank is larger than the width.
+    """
+
+    def __init__(
+        self,
+        rank: int = 64,
+        lr: float = 1e-3,
+        eps: float = 1e-8,
+        clip: float | None = 0.5,
+        start: str = "zero",
+        optimizer: GroupedOptimizer | None = None,
+        storage: str = "float32",
+        seed: int = 0,
+    ) -> None:
+        super().__init__(Adam(lr=lr, eps=eps) if optimizer is None else optimizer, clip, seed, storage)
+        self.rank = check_integer("rank", rank, low=1)
+        self.beginning = check_start(start)
+
+    @override
+    def init_parameters(self, hidden_size: int, generator: Generator) -> dict[str, Tensor]:
+        check_integer("rank", self.rank, low=1, high=hidden_size, hint="a low rank is below the hidden size")
+        out = gaussian(self.rank, hidden_size, generator)
+        return {
+            "gate_up": gaussian(hidden_size, 2 * self.rank, generator),
+            "out": torch.zeros_like(out) if self.beginning == "zero" else out,
+            "scale": torch.ones(hidden_size, device="cpu"),
+            "bias": torch.zeros(hidden_size, device="cpu"),
+        }
+
+    @override
+    def predict(self, weights: Weights, shallow: Float[Tensor, "groups rows d"]) -> Float[Tensor, "groups rows d"]:
+        width = shallow.shape[-1:]
+        x = rms_norm(shallow, width)
+        gate, up = torch.bmm(x, weights["gate_up"]).chunk(2, dim=-1)
+        hidden = layer_norm(torch.baddbmm(x, silu(gate) * up, weights["out"]), width)
+        return torch.addcmul(weights["bias"].unsqueeze(1), hidden, weights["scale"].unsqueeze(1))

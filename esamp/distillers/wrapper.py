@@ -1,0 +1,61 @@
+"""Distillers around another distiller: everything that is not overridden is the inner one's."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+from typing_extensions import override
+
+from esamp.distillers.base import Distiller
+from esamp.head import Head
+
+__all__ = ["DistillerWrapper"]
+
+
+class DistillerWrapper(Distiller):
+    """Hands every call to the distiller it wraps.
+
+    Args:
+        distiller: the inner distiller.
+    """
+
+    def __init__(self, distiller: Distiller) -> None:
+        super().__init__()
+        self.inner = distiller
+        self.shares_state = distiller.shares_state
+
+    @override
+    def bind(self, head: Head) -> None:
+        self.inner.bind(head)
+
+    @override
+    def setup(self, hidden_size: int, groups: int, device: torch.device | str = "cpu") -> None:
+        self.inner.setup(hidden_size, groups, device)
+
+    @override
+    def forward(self, shallow: Float[Tensor, "groups rows d"]) -> Float[Tensor, "groups rows d"]:
+        return self.inner(shallow)
+
+    @override
+    def learn(
+        self,
+        shallow: Float[Tensor, "groups rows d"],
+        deep: Float[Tensor, "groups rows d"],
+        weight: Float[Tensor, "groups rows"],
+    ) -> Float[Tensor, " groups"]:
+        return self.inner.learn(shallow, deep, weight)
+
+    @override
+    def reset(self, mask: Bool[Tensor, " groups"]) -> None:
+        self.inner.reset(mask)
+
+    @override
+    def target(self, deep: Float[Tensor, "rows d"], tokens: Int[Tensor, " rows"]) -> Float[Tensor, "rows d"]:
+        return self.inner.target(deep, tokens)
+
+    @override
+    def revise(
+        self, predicted: Float[Tensor, "groups rows d"], deep: Float[Tensor, "groups rows d"]
+    ) -> Float[Tensor, "groups rows d"]:
+        return self.inner.revise(predicted, deep)

@@ -1,0 +1,45 @@
+"""β or temperature over the steps of a sample."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from esamp.checks import check_integer, check_number
+
+__all__ = ["Schedule", "linear", "only_first"]
+
+Schedule = Callable[[Int[Tensor, " rows"]], Float[Tensor, " rows"]]
+"""From the number of tokens a sample has so far to its β, or its temperature."""
+
+
+def linear(start: float, end: float, steps: int) -> Schedule:
+    """From `start` to `end` over the first `steps` tokens, then `end`.
+
+    Raises:
+        ValueError: a value is negative or not finite, or `steps` is below 1.
+
+    >>> linear(0.5, 0.0, 4)(torch.tensor([0, 2, 9]))
+    tensor([0.5000, 0.2500, 0.0000])
+    """
+    check_number("start", start, low=0)
+    check_number("end", end, low=0)
+    check_integer("steps", steps, low=1)
+    return lambda step: start + (end - start) * (step / steps).clamp(max=1.0)
+
+
+def only_first(beta: float, steps: int) -> Schedule:
+    """β for the first `steps` tokens, where samples part ways, then plain sampling.
+
+    Raises:
+        ValueError: `beta` is negative or not finite, or `steps` is below 1.
+
+    >>> only_first(0.25, 2)(torch.tensor([0, 1, 2]))
+    tensor([0.2500, 0.2500, 0.0000])
+    """
+    check_number("beta", beta, low=0)
+    check_integer("steps", steps, low=1)
+    return lambda step: torch.where(step < steps, beta, 0.0)

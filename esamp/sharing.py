@@ -1,0 +1,103 @@
+"""Which prompts share a distiller. By default none do."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Hashable, Sequence
+from typing import final
+
+from jaxtyping import Float
+from torch import Tensor
+from typing_extensions import override
+
+from esamp.checks import check_number
+from esamp.registry import Registry
+
+__all__ = ["ByKey", "BySimilarity", "PerPrompt", "Sharing", "WholeBatch", "sharings"]
+
+
+class Sharing(ABC):
+    """Puts prompts into groups; the samples of a group's prompts share one distiller."""
+
+    @abstractmethod
+    def groups(self, texts: Sequence[str]) -> list[int]:
+        """The group of each prompt: numbers from 0 in order of first appearance."""
+
+
+sharings: Registry[Sharing] = Registry("sharing", Sharing)
+"""Registry of the sharing strategies."""
+
+
+@final
+@sharings.register("per_prompt")
+class PerPrompt(Sharing):
+    """Every prompt has its own distiller, equal texts too: nothing is shared.
+
+    >>> PerPrompt().groups(["a", "b", "a"])
+    [0, 1, 2]
+    """
+
+    @override
+    def groups(self, texts: Sequence[str]) -> list[int]:
+        return list(range(len(texts)))
+
+
+@final
+@sharings.register("whole_batch")
+class WholeBatch(Sharing):
+    """One distiller for all prompts of the call."""
+
+    @override
+    def groups(self, texts: Sequence[str]) -> list[int]:
+        return [0] * len(texts)
+
+
+@final
+class ByKey(Sharing):
+    """Prompts with equal keys share.
+
+    Args:
+        keys: one for each prompt of the call.
+
+    >>> ByKey(["poem", "proof", "poem"]).groups(["x", "y", "z"])
+    [0, 1, 0]
+    """
+
+    def __init__(self, keys: Sequence[Hashable]) -> None:
+        self.keys = list(keys)
+
+    @override
+    def groups(self, texts: Sequence[str]) -> list[int]:
+        if len(self.keys) != len(texts):
+            raise ValueError(f"keys must hold one key for each of the {len(texts)} prompts, got {len(self.keys)}")
+        order = {key: index for index, key in enumerate(dict.fromkeys(self.keys))}
+        return [order[key] for key in self.keys]
+
+
+@final
+class BySimilarity(Sharing):
+    """A prompt joins the first group whose first prompt it resembles, else it opens one.
+
+    Args:
+        embed: texts to L2-normalised embeddings [texts, d], such as `esamp.metrics.SentenceEmbedder()`.
+        threshold: smallest cosine, in [-1, 1].
+
+    Raises:
+        ValueError: the threshold is out of range.
+    """
+
+    def __init__(self, embed: Callable[[Sequence[str]], Float[Tensor, "texts d"]], threshold: float = 0.7) -> None:
+        self.embed = embed
+        self.threshold = check_number("threshold", threshold, low=-1, high=1)
+
+    @override
+    def groups(self, texts: Sequence[str]) -> list[int]:
+        vectors = self.embed(texts)
+        leaders: list[int] = []
+        found: list[int] = []
+        for index in range(len(texts)):
+            near = (vectors[leaders] @ vectors[index] >= self.threshold).tolist() if leaders else []
+            if not any(near):
+                leaders.append(index)
+            found.append(near.index(True) if any(near) else len(leaders) - 1)
+        return found

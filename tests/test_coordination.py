@@ -1,0 +1,142 @@
+"""Waves, state that is carried over, prompts that share, learning from the prompt, schedules: through `generate`."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from esamp import ESampSampler
+from esamp.distillers import FrozenDistiller, RecursiveLeastSquaresDistiller
+from esamp.schedules import linear, only_first
+from esamp.sharing import ByKey
+from esamp.testing.models import tiny_model
+
+PROMPTS = ["one two three", "four five", "six seven eight nine"]
+SETTINGS = {"n": 4, "max_new_tokens": 8, "ignore_eos": True, "min_p": None, "seed": 3}
+
+
+@pytest.fixture(scope="module")
+def model():
+    return tiny_model()
+
+
+@pytest.fixture
+def sampler(model, tokenizer):
+    return ESampSampler(model, tokenizer, distiller=RecursiveLeastSquaresDistiller(features=16, ridge=0.1), beta=1.0)
+
+
+def tokens(result, prompt=0):
+    return [sample.token_ids.tolist() for sample in result.samples[prompt]]
+
+
+def test_plain_waves_give_the_samples_of_one_wave(sampler):
+    plain = sampler.generate(PROMPTS, **SETTINGS, beta=0.0)
+    waves = sampler.generate(PROMPTS, **SETTINGS, beta=0.0, waves=3)
+    assert [tokens(plain, p) for p in range(3)] == [tokens(waves, p) for p in range(3)]
+    assert [sample.index for sample in waves.samples[1]] == [0, 1, 2, 3]
+
+
+def test_a_later_wave_starts_from_what_an_earlier_one_taught(sampler):
+    result = sampler.generate(PROMPTS, **SETTINGS, waves=2)
+    loss = result.diagnostics.loss
+    assert loss.shape == (3, 16)
+    # The first step of every wave sees the same context, the prompt's last position.
+    assert (loss[:, 8] < 0.5 * loss[:, 0]).all()
+
+
+def test_the_first_wave_is_that_of_fewer_samples(sampler):
+    alone = sampler.generate(PROMPTS, **{**SETTINGS, "n": 2})
+    waves = sampler.generate(PROMPTS, **SETTINGS, waves=2)
+    assert tokens(alone) == tokens(waves)[:2]
+
+
+def test_state_goes_on_where_it_was_left_and_is_not_changed(sampler):
+    first = sampler.generate(PROMPTS, **SETTINGS)
+    updates = first.state[0].updates.clone()
+    second = sampler.generate(PROMPTS, **SETTINGS, state=first.state)
+    again = sampler.generate(PROMPTS, **SETTINGS, state=first.state)
+    assert (second.diagnostics.loss[:, 0] < 0.5 * first.diagnostics.loss[:, 0]).all()
+    assert torch.equal(first.state[0].updates, updates)
+    assert (second.state[0].updates == 2 * updates).all()
+    assert tokens(second) == tokens(again)
+    fresh = sampler.generate(PROMPTS, **SETTINGS)
+    assert torch.equal(fresh.diagnostics.loss, first.diagnostics.loss)
+
+
+def test_state_of_another_shape_or_distiller_is_refused(sampler, model, tokenizer):
+    state = sampler.generate(PROMPTS[:2], **SETTINGS).state
+    with pytest.raises(ValueError, match=r"state must hold banks of .* for \[3\] groups, got .* for \[2\]"):
+        sampler.generate(PROMPTS, **SETTINGS, state=state)
+    other = ESampSampler(model, tokenizer, distiller="low_rank")
+    with pytest.raises(ValueError, match="state must hold banks of LowRankDistiller"):
+        other.generate(PROMPTS[:2], **SETTINGS, state=state)
+
+
+def test_prompts_that_share_learn_from_each_other(model, tokenizer):
+    def losses(sharing, prompts):
+        distiller = RecursiveLeastSquaresDistiller(features=16, ridge=0.1)
+        sampler = ESampSampler(model, tokenizer, distiller=distiller, sharing=sharing)
+        result = sampler.generate(prompts, **SETTINGS, beta=torch.zeros(4))
+        return result.diagnostics.loss
+
+    same = [PROMPTS[0], PROMPTS[1], PROMPTS[0]]
+    shared = losses(ByKey(["x", "y", "x"]), same)
+    assert shared.shape == (2, 8)
+    apart = losses("per_prompt", same)
+    # The group that has one prompt is as if nobody shared; the other meets every sample twice from the first update on.
+    torch.testing.assert_close(shared[1], apart[1], rtol=1e-3, atol=1e-5)
+    torch.testing.assert_close(shared[0, 0], apart[0, 0], rtol=1e-3, atol=1e-5)
+    assert not torch.isclose(shared[0, 3:], apart[0, 3:], rtol=1e-3).any()
+    assert losses("whole_batch", same).shape == (1, 8)
+
+
+def test_sharing_does_not_change_which_sample_is_whose(model, tokenizer):
+    settings = {**SETTINGS, "beta": torch.zeros(4)}
+    shared = ESampSampler(model, tokenizer, sharing="whole_batch").generate(PROMPTS, **settings)
+    apart = ESampSampler(model, tokenizer).generate(PROMPTS, **settings)
+    assert [tokens(shared, p) for p in range(3)] == [tokens(apart, p) for p in range(3)]
+
+
+def test_a_distiller_may_learn_from_the_prompt_first(sampler, model, tokenizer):
+    distiller = RecursiveLeastSquaresDistiller(features=16, ridge=0.1)
+    ready = ESampSampler(model, tokenizer, distiller=distiller, beta=1.0, learn_prompt=True)
+    long = "one two three four one two three four one two three four one two three"
+    watched = {**SETTINGS, "beta": torch.zeros(4)}
+    before = sampler.generate(long, **watched).diagnostics.loss[0, 0]
+    after = ready.generate(long, **watched).diagnostics.loss[0, 0]
+    assert after < 0.95 * before
+    # It has learnt already, so its fusion is on for the first token.
+    assert ready.generate(long, **SETTINGS).samples[0][0].kl[0] > 0
+    assert sampler.generate(long, **SETTINGS).samples[0][0].kl[0] == 0
+
+
+def test_beta_by_schedule(sampler):
+    constant = sampler.generate(PROMPTS, **SETTINGS, beta=0.5)
+    assert tokens(sampler.generate(PROMPTS, **SETTINGS, beta=linear(0.5, 0.5, 1))) == tokens(constant)
+    short = sampler.generate(PROMPTS, **SETTINGS, beta=only_first(0.5, 3))
+    assert torch.equal(short.samples[0][0].kl[:3], constant.samples[0][0].kl[:3])
+    assert not short.samples[0][0].kl[3:].any()
+
+
+def test_temperature_by_schedule(sampler):
+    constant = sampler.generate(PROMPTS, **SETTINGS, temperature=0.8)
+    assert tokens(sampler.generate(PROMPTS, **SETTINGS, temperature=linear(0.8, 0.8, 1))) == tokens(constant)
+    plain = {**SETTINGS, "beta": 0.0}
+    cold = sampler.generate(PROMPTS, **plain, temperature=linear(1.0, 1e-3, 4))
+    greedy = sampler.generate(PROMPTS, **plain, temperature=1e-3)
+    warm = sampler.generate(PROMPTS, **plain)
+    assert cold.samples[0][0].token_ids[0] == warm.samples[0][0].token_ids[0]
+    assert cold.samples[0][0].log_probs[4:].min() > -1e-3
+    assert greedy.samples[0][0].log_probs.min() > -1e-3
+
+
+def test_a_frozen_distiller_learns_in_no_wave(model, tokenizer):
+    sampler = ESampSampler(model, tokenizer, distiller=FrozenDistiller())
+    loss = sampler.generate(PROMPTS, **SETTINGS, beta=torch.zeros(4), waves=2).diagnostics.loss
+    torch.testing.assert_close(loss[:, 8], loss[:, 0])
+
+
+@pytest.mark.parametrize("waves", [0, 5, 2.0, True])
+def test_bad_waves_are_named(sampler, waves):
+    with pytest.raises((ValueError, TypeError), match="waves"):
+        sampler.generate(PROMPTS, **SETTINGS, waves=waves)
