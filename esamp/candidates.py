@@ -11,10 +11,10 @@ from torch import Tensor
 from esamp.checks import check_integer, check_number
 from esamp.schedules import Schedule
 
-__all__ = ["Candidates", "Filters"]
+__all__ = ["MIN_TEMPERATURE", "Candidates", "Filters"]
 
 # Far below any use; logits divided by much less overflow float32, and the draws would silently be NaN.
-_MIN_TEMPERATURE = 1e-6
+MIN_TEMPERATURE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Filters:
     def __post_init__(self) -> None:
         greedy = "for greedy decoding use model.generate(do_sample=False): it has nothing to explore"
         if not callable(self.temperature):
-            check_number("temperature", self.temperature, low=_MIN_TEMPERATURE, hint=greedy)
+            check_number("temperature", self.temperature, low=MIN_TEMPERATURE, hint=greedy)
         if self.top_k is not None:
             check_integer("top_k", self.top_k, low=1, hint="pass None to switch it off")
         if self.top_p is not None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import reprlib
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -12,12 +12,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from esamp.candidates import Filters
+from esamp.candidates import MIN_TEMPERATURE, Filters
 from esamp.checks import check_flag, check_integer, check_number
 from esamp.draw import MAX_SEED
 from esamp.engines.huggingface.engine import HuggingFaceEngine, Prompt
 from esamp.engines.huggingface.loop import Batch
-from esamp.schedules import Schedule
+from esamp.prompts import check_encoded, list_of_prompts
+from esamp.schedules import Schedule, check_schedule
 from esamp.sharing import Sharing
 
 __all__ = ["Beta", "Request", "check_beta"]
@@ -109,7 +110,7 @@ class Request:
         check_integer("max_new_tokens", max_new_tokens, low=1)
         check_integer("waves", waves, low=1, high=n, hint="a wave has at least one sample")
         check_integer("seed", seed, low=0, high=MAX_SEED)
-        listed = _list_of_prompts(prompts)
+        listed = list_of_prompts(prompts)
         check_flag("chat", chat)
         if batch_size is None:
             batch_size = len(listed)
@@ -119,9 +120,11 @@ class Request:
             engine.encode(text, templated=chat or not isinstance(prompt, str))
             for text, prompt in zip(texts, listed, strict=True)
         ]
-        for index, ids in enumerate(encoded):
-            _check_length(index, len(ids), max_new_tokens, engine.context_length)
-            _check_ids(index, ids, engine.known_tokens)
+        check_encoded(encoded, max_new_tokens, engine)
+        if callable(filters.temperature):
+            check_schedule("temperature", filters.temperature, max_new_tokens, low=MIN_TEMPERATURE, high=math.inf)
+        if callable(beta):
+            check_schedule("beta", beta, max_new_tokens, low=0, high=_MAX_BETA)
         return cls(
             texts,
             encoded,
@@ -188,53 +191,6 @@ class Request:
             "eos": sorted(self.eos),
             "batch_size": self.batch_size,
         }
-
-
-def _list_of_prompts(prompts: Any) -> list[Prompt]:
-    wanted = "prompts must be a string, a list of chat messages, or a list of those"
-    if isinstance(prompts, str) or _is_chat(prompts):
-        prompts = [prompts]
-    if not isinstance(prompts, Sequence) or isinstance(prompts, bytes):
-        raise TypeError(f"{wanted}, got {reprlib.repr(prompts)}")
-    if not prompts:
-        raise ValueError(f"{wanted}, got an empty list; pass at least one prompt")
-    for index, prompt in enumerate(prompts):
-        if isinstance(prompt, Sequence) and not (prompt.strip() if isinstance(prompt, str) else prompt):
-            raise ValueError(f"prompts[{index}] is empty, got {prompt!r}; pass at least one word or message")
-        if not isinstance(prompt, str) and not _is_chat(prompt):
-            raise TypeError(f"{wanted}, and prompts[{index}] is {reprlib.repr(prompt)}")
-    return list(prompts)
-
-
-def _is_chat(prompt: Any) -> bool:
-    """A list of messages, each {"role": ..., "content": ...}."""
-    return (
-        isinstance(prompt, Sequence)
-        and not isinstance(prompt, str | bytes)
-        and len(prompt) > 0
-        and all(isinstance(message, Mapping) and {"role", "content"} <= set(message) for message in prompt)
-    )
-
-
-def _check_length(index: int, length: int, max_new_tokens: int, context: int | None) -> None:
-    if length == 0:
-        raise ValueError(f"prompts[{index}] has no tokens; pass at least one word")
-    if context is None or length + max_new_tokens <= context:
-        return
-    if length >= context:
-        raise ValueError(f"prompts[{index}] has {length} tokens and the model's context is {context}; shorten it")
-    raise ValueError(
-        f"max_new_tokens must be at most {context - length} for prompts[{index}], which has {length} of the {context} "
-        f"tokens of the model's context, got {max_new_tokens}"
-    )
-
-
-def _check_ids(index: int, ids: list[int], known: int) -> None:
-    if max(ids) >= known:
-        raise ValueError(
-            f"tokenizer must be the model's own: it makes token {max(ids)} of prompts[{index}], and the model knows "
-            f"{known} tokens; load both from one place"
-        )
 
 
 def _check_stop(stop: object) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import reprlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, final
@@ -77,7 +78,7 @@ class ESampSampler:
         self.warmup = check_integer("warmup", warmup, low=1, hint="an untrained distiller is noise")
         self.filtering = check_choice("filtering", filtering, ("post-filter", "pre-filter"))
         self.sharing = sharings.build(sharing)
-        self.learn_prompt = learn_prompt
+        self.learn_prompt = check_flag("learn_prompt", learn_prompt)
         self.engine = HuggingFaceEngine(model, tokenizer)
         self.distiller.memory(self.engine.head.weight.shape[1])  # its sizes fit this model, or it says why not
 
@@ -105,7 +106,7 @@ class ESampSampler:
         """
         # What is misspelt is told before a model is read, which may take minutes.
         inspect.signature(cls).bind(model, None, **parts)
-        zoos = {"distiller": distillers, "fusion": fusions, "scheduler": schedulers}
+        zoos = {"distiller": distillers, "fusion": fusions, "scheduler": schedulers, "sharing": sharings}
         parts |= {name: zoo.build(parts[name]) for name, zoo in zoos.items() if name in parts}
         return cls(*load(model, dtype, device), **parts)
 
@@ -233,6 +234,8 @@ class ESampSampler:
         groups = [waves[0].groups for waves in request.batches()]
         if state is None:
             return [Bank(self.distiller, self.engine.head, count) for count in groups]
+        if not isinstance(state, Sequence) or not all(isinstance(bank, Bank) for bank in state):
+            raise TypeError(f"state must be the `state` of an earlier result, got {reprlib.repr(state)}; or pass None")
         given = [bank.groups for bank in state]
         if given != groups or any(type(bank.distiller) is not type(self.distiller) for bank in state):
             raise ValueError(

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from esamp.checks import check_integer, check_number
 
-__all__ = ["Schedule", "linear", "only_first"]
+__all__ = ["Schedule", "check_schedule", "linear", "only_first"]
 
 Schedule = Callable[[Int[Tensor, " rows"]], Float[Tensor, " rows"]]
 """From the number of tokens a sample has so far to its β, or its temperature."""
@@ -43,3 +43,26 @@ def only_first(beta: float, steps: int) -> Schedule:
     check_number("beta", beta, low=0)
     check_integer("steps", steps, low=1)
     return lambda step: torch.where(step < steps, beta, 0.0)
+
+
+def check_schedule(name: str, schedule: Schedule, steps: int, *, low: float, high: float) -> None:
+    """Check the values that a schedule has over samples of `steps` tokens.
+
+    Raises:
+        TypeError: it does not give one number for each row.
+        ValueError: a value is not finite or not in [low, high].
+    """
+    step = torch.arange(steps)
+    values: object = schedule(step)
+    if not isinstance(values, Tensor) or values.shape != step.shape:
+        raise TypeError(
+            f"{name} must be a schedule that gives a number for each row, such as esamp.schedules.linear(1.0, 0.5, 16), "
+            f"got {schedule!r}, which gives {values!r}"
+        )
+    wrong = ~(values.isfinite() & (values >= low) & (values <= high))
+    if bool(wrong.any()):
+        first = int(wrong.nonzero()[0, 0])
+        raise ValueError(
+            f"{name} must be a finite number in [{low:g}, {high:g}] at every step, "
+            f"got {float(values[first]):g} at step {first} of its schedule; change its end or its number of steps"
+        )

@@ -14,6 +14,7 @@ from torch import nn
 from transformers import PreTrainedTokenizerFast
 
 from esamp import BetaMix, Distiller, ESampSampler, MLPDistiller
+from esamp.schedules import linear
 from esamp.testing.models import tiny_model, tiny_tokenizer
 
 NAN, INF = float("nan"), float("inf")
@@ -70,6 +71,9 @@ CONSTRUCTOR: list[tuple[dict[str, Any], type[Exception], tuple[str, ...]]] = [
     ({"warmup": 0}, ValueError, ("warmup must be an integer >= 1", "0", "untrained")),
     ({"warmup": 1.0}, TypeError, ("warmup must be an integer >= 1", "1.0")),
     ({"filtering": "postfilter"}, ValueError, ("filtering must be one of", "'postfilter'", "'post-filter'")),
+    ({"sharing": "per_promt"}, ValueError, ("sharing must be one of", "'per_promt'", "did you mean 'per_prompt'")),
+    ({"sharing": 3}, TypeError, ("sharing must be a Sharing", "got 3", "per_prompt")),
+    ({"learn_prompt": "yes"}, TypeError, ("learn_prompt must be True or False", "'yes'")),
     ({"filtering": None}, ValueError, ("filtering must be one of", "None", "post-filter, pre-filter")),
 ]
 
@@ -130,6 +134,17 @@ GENERATE: list[tuple[dict[str, Any], type[Exception], tuple[str, ...]]] = [
     ({"beta": torch.tensor([0.1, -0.1])}, ValueError, ("beta must hold finite numbers", "-0.1")),
     ({"beta": torch.ones(2, dtype=torch.bool)}, TypeError, ("beta must be a tensor of real", "bool", "beta.float()")),
     ({"beta": torch.ones(2) * 1j}, TypeError, ("beta must be a tensor of real", "complex64", "beta.float()")),
+    ({"beta": lambda step: step - 2.0}, ValueError, ("beta must be", "[0, 1e+06]", "-2 at step 0", "change its end")),
+    ({"beta": lambda step: 0.5}, TypeError, ("beta must be a schedule", "gives 0.5", "esamp.schedules.linear")),
+    ({"temperature": linear(1.0, 0.0, 4)}, ValueError, ("temperature must be", "got 0 at step 4", "number of steps")),
+    ({"temperature": lambda step: step / 0.0}, ValueError, ("temperature must be", "nan at step 0")),
+    ({"temperature": print}, TypeError, ("temperature must be a schedule", "gives None", "esamp.schedules.linear")),
+    ({"waves": 0}, ValueError, ("waves must be an integer in [1, 2]", "got 0", "at least one sample")),
+    ({"waves": 3}, ValueError, ("waves must be an integer in [1, 2]", "got 3", "at least one sample")),
+    ({"waves": 1.0}, TypeError, ("waves must be an integer", "got 1.0")),
+    ({"state": 3}, TypeError, ("state must be the `state` of an earlier result", "got 3", "None")),
+    ({"state": [None]}, TypeError, ("state must be the `state` of an earlier result", "[None]", "None")),
+    ({"state": []}, ValueError, ("state must hold banks of MLPDistiller for [1] groups", "for []", "or None")),
     ({"stop": ""}, ValueError, ("stop must hold no empty string", "''", "leave it out")),
     ({"stop": ["a", ""]}, ValueError, ("stop must hold no empty string", "['a', '']", "leave it out")),
     ({"stop": ["a", 1]}, TypeError, ("stop must be a string or a list of strings", "['a', 1]")),
@@ -203,6 +218,7 @@ FROM_PRETRAINED: list[tuple[dict[str, Any], type[Exception], tuple[str, ...]]] =
     ({"device": "gpu"}, ValueError, ("device must be one that this machine has", "'gpu'", "'cpu'")),
     ({"device": "cuda:99"}, ValueError, ("device must be one that this machine has", "'cuda:99'", "'cpu'")),
     ({"distiller": "mpl"}, ValueError, ("distiller must be one of", "did you mean 'mlp'")),
+    ({"sharing": "all"}, ValueError, ("sharing must be one of", "'all'", "whole_batch")),
     ({"fusion": 1}, TypeError, ("fusion must be a NoveltyFusion", "got 1")),
 ]
 

@@ -1,49 +1,65 @@
-"""Options that commands share."""
+"""Options that commands share. Their defaults are those of the sampler."""
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 from esamp.cli.parsing import Parser
-from esamp.distillers import Distiller, RecursiveLeastSquaresDistiller
-from esamp.fusion import BetaMix, NoveltyFusion
+from esamp.cli.spelling import PARTS
 from esamp.sampler import ESampSampler
-from esamp.schedulers import OverlapScheduler, SynchronousScheduler
-
-_DISTILLER = "what predicts the last hidden state (default: recursive_least_squares)"
 
 __all__ = ["add_filters", "add_model", "add_sampler", "make_sampler"]
 
+_BUILT = {name: parameter.default for name, parameter in inspect.signature(ESampSampler).parameters.items()}
+_DRAWN = {name: parameter.default for name, parameter in inspect.signature(ESampSampler.generate).parameters.items()}
+
 
 def add_sampler(parser: Parser) -> None:
-    """The three parts, β, warm-up and filtering, under the key `sampler`."""
-    parts = parser.group("exploration (each also as --sampler.NAME; parts by name, class or dotted path)")
-    _add_part(parts, Distiller, "distiller", RecursiveLeastSquaresDistiller, _DISTILLER)
-    _add_part(parts, NoveltyFusion, "fusion", BetaMix, "how the prediction tilts the logits (default: beta_mix)")
-    _add_part(parts, OverlapScheduler, "scheduler", SynchronousScheduler, "when it runs (default: synchronous)")
-    parts.add_argument("--sampler.beta", type=float, default=0.25, metavar="B", help="strength; 0 is plain (0.25)")
-    parts.add_argument("--sampler.warmup", type=int, default=1, metavar="N", help="updates before fusion starts (1)")
-    parts.add_argument(
+    """The parts, β and what else `ESampSampler` takes, under the key `sampler`."""
+    group = parser.group("exploration (each also as --sampler.NAME)")
+    _add_part(group, "distiller", "what predicts the last hidden state")
+    _add_part(group, "fusion", "how the prediction tilts the logits")
+    _add_part(group, "scheduler", "when the distiller works")
+    _add_part(group, "sharing", "which prompts share a distiller")
+    group.add_argument(
+        "--sampler.beta", type=float, default=_BUILT["beta"], metavar="B", help=f"strength; 0: off ({_BUILT['beta']})"
+    )
+    group.add_argument(
+        "--sampler.warmup",
+        type=int,
+        default=_BUILT["warmup"],
+        metavar="N",
+        help=f"updates of a distiller before it has a say ({_BUILT['warmup']})",
+    )
+    group.add_argument("--sampler.learn_prompt", action="store_true", help="let it learn from the prompt first")
+    group.add_argument(
         "--sampler.filtering",
         type=str,
-        default="post-filter",
+        default=_BUILT["filtering"],
         metavar="ORDER",
-        help="post-filter: filters see the model's own logits, fusion what survives; pre-filter: the other way round",
+        help=f"post-filter: filter the model's own logits, then fuse; pre-filter: fuse first ({_BUILT['filtering']})",
     )
 
 
 def add_filters(parser: Parser) -> None:
     """Temperature, top-k, top-p and min-p."""
     group = parser.group("what may be drawn")
-    group.add_argument("--temperature", type=float, default=1.0, metavar="T", help="flattens above 1 (1.0)")
+    group.add_argument(
+        "--temperature",
+        type=float,
+        default=_DRAWN["temperature"],
+        metavar="T",
+        help=f"flattens above 1 ({_DRAWN['temperature']})",
+    )
     group.add_argument("--top-k", type=int, default=None, metavar="K", help="only the K most probable tokens (off)")
     group.add_argument("--top-p", type=float, default=None, metavar="P", help="only the smallest set of mass P (off)")
     group.add_argument(
         "--min-p",
         type=float | None,
-        default=0.05,
+        default=_DRAWN["min_p"],
         metavar="P",
-        help="only tokens at least P times as probable as the most probable one; 0: off (0.05)",
+        help=f"only tokens at least P times as probable as the most probable one; 0: off ({_DRAWN['min_p']})",
     )
 
 
@@ -73,12 +89,14 @@ def make_sampler(options: Any) -> ESampSampler:
     )
 
 
-def _add_part(group: Any, base: type, name: str, default: type, text: str) -> None:
+def _add_part(group: Any, name: str, text: str) -> None:
+    registry, default = PARTS[name], _BUILT[name]
+    cls = registry.resolve(default)
     group.add_subclass_arguments(
-        base,
+        registry.base,
         f"sampler.{name}",
         as_group=False,
-        default={"class_path": f"{default.__module__}.{default.__qualname__}"},
+        default={"class_path": f"{cls.__module__}.{cls.__qualname__}"},
         metavar="NAME",
-        help=f"{text}; its own options: --{name}.OPTION VALUE, listed by --{name}.help NAME",
+        help=f"{text}: {', '.join(registry.names())}, or the dotted path of a class ({default})",
     )

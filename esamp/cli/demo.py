@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from esamp.checks import check_number
+from esamp.cli.arguments import add_model, add_sampler, make_sampler
 from esamp.cli.console import make_console, show_prompt, show_samples, show_scores
 from esamp.cli.files import check_writable
 from esamp.cli.page import make_page, render
@@ -16,6 +17,7 @@ from esamp.cli.parsing import Parser
 from esamp.cli.quiet import quiet
 from esamp.cli.runs import Run, timed_run
 from esamp.cli.spelling import Spelling
+from esamp.engines.huggingface.embedded import EMBEDDED_NAME
 from esamp.metrics import MiniLM, score
 from esamp.sampler import ESampSampler
 
@@ -25,6 +27,7 @@ PROMPTS = ("Write the first sentence of a novel.", "What should I name my cat, a
 """One prompt with endless answers, and one to which models keep giving the same few."""
 
 _SHOWN = 3
+_LAST = "One run of a few prompts proves nothing. The page with all samples, coloured by novelty:"
 
 
 def parser() -> Parser:
@@ -43,22 +46,23 @@ def parser() -> Parser:
     options.add_argument("--out", type=str, default="runs/demo/index.html", metavar="FILE", help="where the page goes")
     options.add_argument("-n", "--n", type=int, default=16, metavar="N", help="samples of each prompt (16)")
     options.add_argument("--max-new-tokens", type=int, default=64, metavar="N", help="longest sample, in tokens (64)")
-    options.add_argument("--beta", type=float, default=0.25, metavar="B", help="strength of the exploration (0.25)")
     options.add_argument("--seed", type=int, default=0, help="the same seed gives the same samples (0)")
-    options.add_argument("--model", type=str, default="smollm2-135m", help="the embedded one, a folder, or a hub id")
+    add_sampler(made)
+    add_model(made)
     return made
 
 
 def run(options: Any) -> int:
     """Sample twice, print, write the page; its path is the last line."""
     out = check_writable("out", options.out)
-    check_number("beta", options.beta, low=0, low_open=True, hint="the demo compares with plain sampling, which is 0")
+    check_number("beta", options.sampler.beta, low=0, low_open=True, hint="0 is plain sampling, shown anyway")
     check_jinja()
     console = make_console()
     with quiet():
         embedder = MiniLM()
-        console.print(f"Loading {options.model} (the embedded model is converted once, which takes about a minute)")
-        sampler = ESampSampler.from_pretrained(options.model, beta=options.beta)
+        once = ", which is converted on first use: about a minute" if options.model == EMBEDDED_NAME else ""
+        console.print(f"Loading {options.model}{once}", markup=False)
+        sampler = make_sampler(options)
         runs = _both(sampler, options)
         for index, prompt in enumerate(options.prompts):
             show_prompt(console, prompt)
@@ -69,9 +73,7 @@ def run(options: Any) -> int:
         results = {name: made.result for name, made in runs.items()}
         page = make_page(options.prompts, results, sampler.engine, embedder, _facts(sampler, options, runs))
         _write(out, render(page))
-    console.print(
-        "One run of a few prompts proves nothing. The page with all samples, coloured by novelty:", style="dim"
-    )
+    console.print("", _LAST, sep="\n", style="dim")
     print(out.resolve())
     return 0
 

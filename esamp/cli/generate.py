@@ -44,6 +44,7 @@ def parser() -> Parser:
         ),
         epilog=_EXAMPLES,
     )
+    made.add_config()
     what = made.group("what to generate")
     what.add_argument("--prompts", type=list[str], default=[], metavar="PROMPT", help="one or more prompts")
     what.add_argument("--prompts-file", type=str, default=None, metavar="FILE", help="more prompts, one a line")
@@ -61,10 +62,9 @@ def parser() -> Parser:
     add_filters(made)
     add_sampler(made)
     add_model(made)
-    output = made.group("output and configuration")
+    output = made.group("output")
     output.add_argument("--json", type=str, default=None, metavar="FILE", help="every ESamp sample as a line of JSON")
     output.add_argument("--no-compare", action="store_true", help="leave plain sampling and the scores out")
-    output.add_argument("--config", action="config", metavar="FILE", help="options from a YAML file")
     return made
 
 

@@ -45,6 +45,11 @@ class Parser:
             print_config="--print_config",
         )
 
+    def add_config(self) -> None:
+        """Add `--config FILE` and `--print_config`."""
+        # On the parser, not on a group: there jsonargparse leaves --print_config out.
+        self._parser.add_argument("--config", action="config", metavar="FILE", help="options from a YAML file")
+
     def group(self, title: str) -> Any:
         """A new group of options under that title, to call `add_argument` or `add_subclass_arguments` on."""
         return self._parser.add_argument_group(title)
@@ -108,6 +113,7 @@ class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
     @override
     def _format_action_invocation(self, action: argparse.Action) -> str:
         shown = super()._format_action_invocation(action).replace("--sampler.", "--")
+        shown = shown.replace(" \b[=flags]", "").replace("learn_prompt", "learn-prompt")
         return re.sub(r", --\S+\+ \S+$", "", shown)  # jsonargparse's own way to append to a list
 
 

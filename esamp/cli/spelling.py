@@ -20,15 +20,22 @@ from esamp.distillers import distillers
 from esamp.fusion import fusions
 from esamp.registry import Registry
 from esamp.schedulers import schedulers
+from esamp.sharing import sharings
 
-__all__ = ["SAMPLER_KEYS", "Spelling"]
+__all__ = ["PARTS", "SAMPLER_KEYS", "Spelling"]
 
-_PARTS: dict[str, Registry[Any]] = {"distiller": distillers, "fusion": fusions, "scheduler": schedulers}
+PARTS: dict[str, Registry[Any]] = {
+    "distiller": distillers,
+    "fusion": fusions,
+    "scheduler": schedulers,
+    "sharing": sharings,
+}
+"""Registry of each part of the sampler."""
 
-SAMPLER_KEYS = (*_PARTS, "beta", "warmup", "filtering")
+SAMPLER_KEYS = (*PARTS, "beta", "warmup", "filtering", "learn_prompt")
 """Keys of the group `sampler` that may be written without its name."""
 
-_ALWAYS_FLAGS = ("-h", "--help", "--print_config")
+_ALWAYS_FLAGS = ("-h", "--help", "--print_config", "--sampler.learn_prompt")
 
 
 @dataclass(frozen=True)
@@ -88,8 +95,8 @@ def _option(name: str) -> str:
     if not name.startswith("--"):
         return name
     first, dot, tail = name[2:].partition(".")
-    if first in SAMPLER_KEYS:
-        return f"--sampler.{first}{dot}{tail}"
+    if first.replace("-", "_") in SAMPLER_KEYS:
+        return f"--sampler.{first.replace('-', '_')}{dot}{tail}"
     if first in ("print-config", "print_config"):
         return "--print_config"
     return f"--{first if dot else first.replace('_', '-')}{dot}{tail}"
@@ -98,7 +105,7 @@ def _option(name: str) -> str:
 def _value(name: str, value: str) -> str:
     """The value of an option, with the registry name of a part replaced by its class."""
     key = name.removeprefix("--sampler.").removesuffix(".help")
-    if key not in _PARTS:
+    if key not in PARTS:
         return value
     loaded: Any = jsonargparse.get_loader("yaml")(value) if value.startswith("{") else value
     part = _part(key, loaded)
@@ -108,7 +115,7 @@ def _value(name: str, value: str) -> str:
 def _part(key: str, value: Any) -> Any:
     """A part's name, or its {class_path, init_args}, with the name replaced by the path of the class."""
     if isinstance(value, str):
-        cls = _PARTS[key].resolve(value)
+        cls = PARTS[key].resolve(value)
         return f"{cls.__module__}.{cls.__qualname__}"
     if isinstance(value, Mapping) and isinstance(value.get("class_path"), str):
         return {**value, "class_path": _part(key, value["class_path"])}
@@ -134,5 +141,5 @@ def _read_config(path: str) -> str:
     twice = sorted(set(short) & set(sampler))
     if twice:
         raise ValueError(f"{twice[0]} stands twice in {path!r}, alone and under sampler; keep one of them")
-    parts = {key: _part(key, value) if key in _PARTS else value for key, value in {**sampler, **short}.items()}
+    parts = {key: _part(key, value) if key in PARTS else value for key, value in {**sampler, **short}.items()}
     return json.dumps({**config, "sampler": parts} if parts else config)

@@ -161,6 +161,16 @@ def test_stop_strings_cut_the_text_and_keep_the_tokens() -> None:
         assert not any(stop in TOKENIZER.decode(kept[:-1]) for stop in stops)
 
 
+def test_of_two_stop_strings_found_at_once_the_first_in_the_text_is_cut() -> None:
+    sampler = sampler_of(tiny_model())
+    free = sampler.generate(PROMPT, n=1, max_new_tokens=12, beta=0, ignore_eos=True).texts[0][0]
+    end = next(end for end in range(3, len(free)) if free[end] not in free[:end])
+    stops = [free[end], free[end - 1 : end + 1]]
+    result = sampler.generate(PROMPT, n=1, max_new_tokens=12, beta=0, stop=stops, ignore_eos=True)
+    assert result.samples[0][0].finish_reason == "stop"
+    assert result.texts[0][0] == free[: end - 1]
+
+
 def test_a_single_stop_string_is_a_list_of_one() -> None:
     sampler = sampler_of(tiny_model())
     stop = sampler.generate(PROMPT, n=1, max_new_tokens=12, beta=0).texts[0][0][4:6]

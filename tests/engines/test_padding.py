@@ -88,6 +88,17 @@ def test_a_padded_batch_gives_each_prompt_the_samples_it_has_alone(family: str) 
     check_each_prompt_alone(model, beta=0.5)
 
 
+@pytest.mark.parametrize("family", ["llama", "gpt2", "mistral", "mamba"])
+def test_rows_that_leave_take_their_own_padding_with_them(family: str) -> None:
+    model = tiny_model(family)
+    model.generation_config.eos_token_id = list(range(100, 140))
+    sampler = sampler_of(model, beta=0.5)
+    together = samples_of(sampler.generate(PROMPTS, n=4, max_new_tokens=12))
+    # Of the prompt that has no padding some end early, while padded rows go on.
+    assert min(len(tokens) for tokens in together[0]) < max(len(tokens) for tokens in together[1])
+    assert together == [samples_of(sampler.generate(prompt, n=4, max_new_tokens=12))[0] for prompt in PROMPTS]
+
+
 @pytest.mark.parametrize("make", [bloom, mamba2, falcon_mamba])
 def test_so_does_a_model_that_takes_no_positions(make: Callable[[], PreTrainedModel]) -> None:
     model = make()

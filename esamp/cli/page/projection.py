@@ -22,7 +22,7 @@ def principal_plane(rows: Float[Tensor, "n d"]) -> tuple[Float[Tensor, "n 2"], f
     return plane.to(rows.dtype), float(s[:2].square().sum() / s.square().sum())
 
 
-def fit_into(points: Float[Tensor, "n 2"], width: float, height: float, margin: float) -> list[tuple[float, float]]:
+def fit_into(points: Float[Tensor, "n 2"], width: int, height: int, margin: int) -> list[tuple[float, float]]:
     """Points moved and scaled, alike in both directions, into the middle of a box; y grows downwards."""
     low, high = points.amin(dim=0), points.amax(dim=0)
     room = torch.tensor([width - 2 * margin, height - 2 * margin], dtype=points.dtype)

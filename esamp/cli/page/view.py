@@ -23,7 +23,7 @@ _HOVER_LENGTH = 90
 
 @dataclass(frozen=True)
 class TokenView:
-    """A token: its text, its class of novelty (None: no prediction yet) and its numbers."""
+    """A token: its text, its class of novelty (None for a sample's first) and its numbers."""
 
     text: str
     level: int | None
@@ -127,7 +127,7 @@ def _scores(columns: Sequence[Scores]) -> list[ScoreView]:
 
 
 def _novelty(sample: Sample) -> torch.Tensor:
-    """‖e‖ of a sample's tokens without the first, which a distiller judged that had learnt nothing yet."""
+    """‖e‖ of a sample's tokens but the first, which all samples draw in the same place: the end of the prompt."""
     return torch.cat([torch.full((1,), torch.nan), sample.novelty[1:].cpu()])
 
 
@@ -152,8 +152,7 @@ def _sample(sample: Sample, engine: HuggingFaceEngine, scale: Scale) -> SampleVi
 
 
 def _numbers(novelty: float, kl: float, drawn: float, model: float) -> str:
-    new = f"novelty {novelty:.0f}" if novelty == novelty else "no prediction yet"
-    return f"{new} · KL {kl:.2f} · log p {drawn:.2f}, model alone {model:.2f}"
+    return f"novelty {format_score(novelty, '.0f')} · KL {kl:.2f} · log p {drawn:.2f}, model alone {model:.2f}"
 
 
 def _map(groups: Sequence[Sequence[Sample]], methods: Sequence[str], embedder: Embedder) -> tuple[list[PointView], str]:
