@@ -121,10 +121,11 @@ class Request:
             for text, prompt in zip(texts, listed, strict=True)
         ]
         check_encoded(encoded, max_new_tokens, engine)
+        steps = torch.arange(max_new_tokens, device=engine.device)
         if callable(filters.temperature):
-            check_schedule("temperature", filters.temperature, max_new_tokens, low=MIN_TEMPERATURE, high=math.inf)
+            check_schedule("temperature", filters.temperature, steps, low=MIN_TEMPERATURE, high=math.inf)
         if callable(beta):
-            check_schedule("beta", beta, max_new_tokens, low=0, high=_MAX_BETA)
+            check_schedule("beta", beta, steps, low=0.0, high=_MAX_BETA)
         return cls(
             texts,
             encoded,

@@ -45,18 +45,17 @@ def only_first(beta: float, steps: int) -> Schedule:
     return lambda step: torch.where(step < steps, beta, 0.0)
 
 
-def check_schedule(name: str, schedule: Schedule, steps: int, *, low: float, high: float) -> None:
-    """Check the values that a schedule has over samples of `steps` tokens.
+def check_schedule(name: str, schedule: Schedule, steps: Int[Tensor, " steps"], *, low: float, high: float) -> None:
+    """Check the values that a schedule has at these steps.
 
     Raises:
         TypeError: it does not give one number for each row.
         ValueError: a value is not finite or not in [low, high].
     """
-    step = torch.arange(steps)
-    values: object = schedule(step)
-    if not isinstance(values, Tensor) or values.shape != step.shape:
+    values: object = schedule(steps)
+    if not isinstance(values, Tensor) or values.shape != steps.shape:
         raise TypeError(
-            f"{name} must be a schedule that gives a number for each row, such as esamp.schedules.linear(1.0, 0.5, 16), "
+            f"{name} must be a schedule that gives a number for each row, such as esamp.schedules.linear(1.0, 0.5, 9), "
             f"got {schedule!r}, which gives {values!r}"
         )
     wrong = ~(values.isfinite() & (values >= low) & (values <= high))

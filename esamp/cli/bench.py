@@ -25,16 +25,16 @@ def parser() -> Parser:
         usage="overhead [options]",
         description=(
             "overhead: times the decode loop with β = 0 and with ESamp in alternating pairs, all samples of equal\n"
-            "length, and prints the time that ESamp adds: the median over the pairs, with its spread."
+            "length, and prints the time that ESamp adds: the median over the pairs, with its quartiles."
         ),
     )
     options = made.group("measurement")
     options.add_argument("--what", type=list[str], default=["overhead"], metavar="WHAT", help="overhead")
     options.add_argument("-n", "--n", type=int, default=16, metavar="N", help="samples of each prompt (16)")
     options.add_argument("--prompts", type=int, default=1, metavar="P", help="number of prompts (1)")
-    options.add_argument("--max-new-tokens", type=int, default=64, metavar="N", help="tokens of each sample (64)")
+    options.add_argument("--max-new-tokens", type=int, default=16, metavar="N", help="tokens of each sample (16)")
     options.add_argument("--min-p", type=float | None, default=0.05, metavar="P", help="the filter of both (0.05)")
-    options.add_argument("--pairs", type=int, default=5, metavar="N", help="pairs, after one to warm up (5)")
+    options.add_argument("--pairs", type=int, default=11, metavar="N", help="pairs, after one to warm up (11)")
     add_sampler(made)
     add_model(made)
     return made
