@@ -163,14 +163,15 @@ def plot(rows: dict[str, tuple[Tensor, float, int]], path: Path) -> None:
     """Unexplained variance against steps, both axes logarithmic."""
     import matplotlib.pyplot as plt
 
-    figure, axes = plt.subplots(figsize=(8, 5), layout="constrained")
-    for name, (curve, _, _) in rows.items():
+    figure, axes = plt.subplots(figsize=(10, 5), layout="constrained")
+    colours = plt.get_cmap("tab20").colors
+    for colour, (name, (curve, _, _)) in zip(colours, rows.items(), strict=False):
         smooth = torch.tensor([around(curve, step) for step in range(1, len(curve))])
-        axes.plot(range(1, len(curve)), smooth, label=name, linewidth=1.4)
+        axes.plot(range(1, len(curve)), smooth, label=name, color=colour, linewidth=1.6)
     axes.set(xscale="log", yscale="log", xlabel="updates", ylabel="fraction of variance unexplained")
     axes.axhline(1, color="grey", linewidth=0.8)
-    axes.set_ylim(0.1, 60)
-    axes.legend(fontsize=7)
+    axes.set_ylim(0.35, 150)
+    axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path)
 
