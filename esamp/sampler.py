@@ -280,7 +280,7 @@ class ESampSampler:
         select = f"candidates: {filters.describe()}"
         fuse = f"fusion: {fusion} with beta = {self.beta:g}, after {self.warmup} update(s) of the group"
         yield f"tap shallow: after the first layer of {model}, width {head.weight.shape[1]}"
-        yield f"predict: {distiller}, shared {type(self.sharing).__name__}, scheduled by {scheduler}"
+        yield f"predict: {distiller}, slots by {type(self.sharing).__name__}, scheduled by {scheduler}"
         yield f"tap deep: the input of the LM head, {head.vocabulary} tokens"
         if self.filtering == "post-filter":
             yield f"{select} of the reference logits"

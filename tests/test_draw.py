@@ -33,7 +33,7 @@ samples = st.lists(st.integers(0, 2**31 - 1), min_size=1, max_size=5)
 
 
 def _philox(counter: list[int], key: list[int]) -> list[int]:
-    words = philox(tuple(torch.tensor([word]) for word in counter), (key[0], key[1]))  # type: ignore[arg-type]
+    words = philox(tuple(torch.tensor([word]) for word in counter), (key[0], key[1]))
     return [int(word) for word in words]
 
 

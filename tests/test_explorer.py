@@ -174,4 +174,4 @@ def test_steps_out_of_order_are_refused(call: str) -> None:
 @pytest.mark.parametrize(("value", "kind"), [(0, ValueError), (-1, ValueError), (1.5, TypeError)])
 def test_warmup_is_checked(value: float, kind: type[Exception]) -> None:
     with pytest.raises(kind, match="warmup"):
-        explorer(1, warmup=value)  # type: ignore[arg-type]
+        explorer(1, warmup=value)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from esamp.head import Head
 from esamp.registry import Registry
 
-__all__ = ["Distiller", "distillers", "reset_failed"]
+__all__ = ["Distiller", "distillers", "living_mean", "reset_failed"]
 
 
 class Distiller(nn.Module, ABC):
@@ -86,6 +86,11 @@ class Distiller(nn.Module, ABC):
             return sum(tensor.numel() * tensor.element_size() for tensor in (*bank.parameters(), *bank.buffers()))
 
         return state(2) - state(1)
+
+
+def living_mean(values: Float[Tensor, "groups rows"], weight: Float[Tensor, "groups rows"]) -> Float[Tensor, " groups"]:
+    """Mean over each group's living rows; 0 where there are none."""
+    return (values * weight).sum(dim=-1) / weight.sum(dim=-1).clamp_min(1)
 
 
 def reset_failed(distiller: Distiller, failed: Bool[Tensor, " groups"]) -> None:

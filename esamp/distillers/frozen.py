@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 from typing_extensions import override
 
-from esamp.distillers.base import Distiller, distillers
+from esamp.distillers.base import Distiller, distillers, living_mean
 from esamp.distillers.low_rank import LowRankDistiller
 from esamp.distillers.wrapper import DistillerWrapper
 
@@ -37,4 +37,4 @@ class FrozenDistiller(DistillerWrapper):
         weight: Float[Tensor, "groups rows"],
     ) -> Float[Tensor, " groups"]:
         losses = (self.inner(shallow) - deep).square().mean(dim=-1)
-        return (losses * weight).sum(dim=-1) / weight.sum(dim=-1).clamp_min(1)
+        return living_mean(losses, weight)

@@ -11,7 +11,7 @@ from torch import Generator, Tensor
 from typing_extensions import override
 
 from esamp.checks import check_choice, check_integer, check_number
-from esamp.distillers.base import Distiller
+from esamp.distillers.base import Distiller, living_mean
 from esamp.distillers.optimizers import GroupedOptimizer
 from esamp.distillers.optimizers.base import per_slot
 from esamp.distillers.storage import stochastic_round
@@ -103,7 +103,7 @@ class GradientDistiller(Distiller):
         leaves = {name: value.detach().requires_grad_() for name, value in self.weights().items()}
         with torch.enable_grad():
             losses = row_loss(self.predict(leaves, shallow))
-            loss = (losses * weight).sum(dim=-1) / weight.sum(dim=-1).clamp_min(1)
+            loss = living_mean(losses, weight)
             gradients = torch.autograd.grad(loss.sum(), list(leaves.values()))
         if self.clip is not None:
             _clip(gradients, self.clip)

@@ -12,6 +12,7 @@ from typing_extensions import override
 from esamp.distillers.base import Distiller, distillers, reset_failed
 from esamp.distillers.low_rank import LowRankDistiller
 from esamp.distillers.mlp import MLPDistiller
+from esamp.head import Head
 
 __all__ = ["HierarchicalDistiller"]
 
@@ -44,6 +45,11 @@ class HierarchicalDistiller(Distiller):
         self.trunk = _Level(MLPDistiller() if trunk is None else distillers.build(trunk))
         self.domain = None if domain is None else _Level(distillers.build(domain))
         self.leaf = LowRankDistiller(rank=8) if leaf is None else distillers.build(leaf)
+
+    @override
+    def bind(self, head: Head) -> None:
+        for part in (self.trunk.distiller, self.leaf, *([] if self.domain is None else [self.domain.distiller])):
+            part.bind(head)
 
     @override
     def setup(self, hidden_size: int, groups: int, device: torch.device | str = "cpu") -> None:

@@ -11,7 +11,7 @@ from torch.nn.functional import rms_norm, silu
 from typing_extensions import override
 
 from esamp.checks import check_integer, check_number
-from esamp.distillers.base import Distiller, distillers
+from esamp.distillers.base import Distiller, distillers, living_mean
 from esamp.distillers.initial import gaussian
 from esamp.distillers.optimizers.base import per_slot
 
@@ -90,7 +90,7 @@ class RecursiveLeastSquaresDistiller(Distiller):
         inner = torch.linalg.solve_triangular(lower + identity, projected, upper=False)
         inner = torch.linalg.solve_triangular(lower.mT, inner, upper=True)
         self._root.baddbmm_(spread, inner, alpha=-1)
-        return error.square().mean(dim=-1).sum(dim=-1) / living.clamp_min(1)
+        return living_mean(error.square().mean(dim=-1), weight)
 
     @override
     @torch.no_grad()

@@ -59,8 +59,8 @@ class RunsAtEachWait(Sound):
 class RunsInManyThreads(Sound):
     def submit(self, work: Callable[[], Any]) -> Ticket:
         ticket = Ticket(work)
-        ticket.thread = threading.Thread(target=ticket.run)  # type: ignore[attr-defined]
-        ticket.thread.start()  # type: ignore[attr-defined]
+        ticket.thread = threading.Thread(target=ticket.run)
+        ticket.thread.start()
         return ticket
 
     def wait(self, pending: Any) -> Any:

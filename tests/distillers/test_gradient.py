@@ -22,7 +22,7 @@ class Plain(GroupedOptimizer):
 
     @torch.no_grad()
     def step(self, parameters: object, gradients: object, active: Tensor) -> None:
-        for parameter, gradient in zip(parameters, gradients, strict=True):  # type: ignore[call-overload]
+        for parameter, gradient in zip(parameters, gradients, strict=True):
             parameter -= gradient * active.view(-1, *[1] * (gradient.dim() - 1))
 
     def reset(self, mask: Tensor) -> None:

@@ -3,7 +3,15 @@ from __future__ import annotations
 import pytest
 import torch
 
-from esamp.distillers import FrozenDistiller, HierarchicalDistiller, LinearDistiller, LowRankDistiller, MLPDistiller
+from esamp.distillers import (
+    FrozenDistiller,
+    HierarchicalDistiller,
+    LinearDistiller,
+    LowRankDistiller,
+    MLPDistiller,
+    VocabularyDistiller,
+)
+from esamp.head import Head
 
 D = 16
 
@@ -83,3 +91,12 @@ def test_domains_need_a_domain_level():
     distiller.setup(D, 2)
     with pytest.raises(ValueError, match=r"no domain level; pass domain="):
         distiller.assign_domains(torch.zeros(2, dtype=torch.int64))
+
+
+def test_every_level_is_shown_the_head():
+    distiller = HierarchicalDistiller(
+        trunk=VocabularyDistiller(LowRankDistiller(rank=2)), leaf=VocabularyDistiller(LowRankDistiller(rank=2))
+    )
+    distiller.bind(Head(torch.randn(20, D, generator=torch.Generator().manual_seed(0))))
+    distiller.setup(D, 2)
+    assert learn(distiller, torch.randn(2, 3, D), torch.randn(2, 3, D), steps=1)[0].isfinite().all()

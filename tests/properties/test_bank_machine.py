@@ -69,7 +69,7 @@ class Bank(RuleBasedStateMachine):
         places = [(slot, lane) for slot in range(_SLOTS) for lane in self.living[slot] if slot not in absent]
         if not places:
             return
-        order.shuffle(places)  # type: ignore[attr-defined]
+        order.shuffle(places)
         slot, lane = torch.tensor(places).unbind(dim=1)
         taken = step(Rows(slot, lane, lane, torch.zeros_like(lane), self.beta[slot, lane]), seed)
         if dead is not None:

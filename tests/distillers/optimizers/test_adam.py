@@ -39,7 +39,7 @@ class _TorchAdam:
 
 # In each step, every slot rests, steps, or is reset and then steps.
 _histories = st.lists(
-    st.tuples(*[st.sampled_from(["step", "rest", "reset"])] * _SLOTS),  # type: ignore[arg-type]
+    st.tuples(*[st.sampled_from(["step", "rest", "reset"])] * _SLOTS),
     min_size=1,
     max_size=12,
 )
