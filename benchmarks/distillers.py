@@ -34,6 +34,7 @@ from esamp.distillers.optimizers import SGD, Adafactor
 from esamp.engines.huggingface.engine import HuggingFaceEngine
 from esamp.engines.huggingface.loading import load
 from esamp.engines.huggingface.loop import Batch, DecodeLoop
+from esamp.fusion import BetaMix
 from esamp.head import Head
 from esamp.policy import DecodePolicy, Fused, PlainPolicy
 from esamp.rows import Rows
@@ -75,6 +76,17 @@ class Recorder(DecodePolicy):
         values = (self._shallow, deep.float(), torch.ones(len(deep)))
         shallow, deep, weight = (self._rows.scatter(value, self.prompts, self.n) for value in values)
         self.steps.append((shallow, deep, weight))
+
+    @override
+    def prefill(
+        self,
+        shallow: Float[Tensor, "rows d"],
+        deep: Float[Tensor, "rows d"],
+        tokens: Int[Tensor, " rows"],
+        rows: Rows,
+        alive: Bool[Tensor, " rows"],
+    ) -> None:
+        pass
 
     @override
     def losses(self) -> Float[Tensor, " groups"]:
@@ -129,7 +141,7 @@ def replay(distiller: Distiller, stream: list[tuple[Tensor, Tensor, Tensor]], he
     """Fraction of variance unexplained before each update, [steps], and median seconds of predict + learn."""
     living = torch.cat([deep[weight > 0] for _, deep, weight in stream])
     variance = (living - living.mean(dim=0)).square().mean()
-    bank = Bank(distiller, head, stream[0][0].shape[0])
+    bank = Bank(distiller, BetaMix(), head, stream[0][0].shape[0])
     unexplained: list[float] = []
     seconds: list[float] = []
     healthy = torch.zeros(bank.groups, dtype=torch.bool)

@@ -1,4 +1,4 @@
-"""The state of ESamp: one distiller for each group, and what is known of it. Nothing is kept anywhere else."""
+"""The state of ESamp: of each group its distiller and what its fusion remembers. Nothing is kept anywhere else."""
 
 from __future__ import annotations
 
@@ -9,30 +9,37 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from esamp.distillers.base import Distiller, reset_failed
+from esamp.fusion.base import NoveltyFusion, Texts
 from esamp.head import Head
 
 __all__ = ["Bank"]
 
 
 class Bank:
-    """Distillers of `groups` groups, set up for a head.
+    """Distiller and fusion of `groups` groups, set up for a head.
 
     Args:
         distiller: the recipe; the bank works on a copy.
+        fusion: the recipe; the bank works on what `attach` makes of it.
         head: the frozen LM head.
         groups: number of slots.
+        texts: makes the text of every token id, for fusions that read.
 
     Attributes:
         updates: how often each slot has learnt since it was new, int64 [groups].
         resets: how often each slot was reset because its loss or prediction was not finite, int64 [groups].
     """
 
-    def __init__(self, distiller: Distiller, head: Head, groups: int) -> None:
+    def __init__(
+        self, distiller: Distiller, fusion: NoveltyFusion, head: Head, groups: int, texts: Texts = tuple[str]
+    ) -> None:
         device = head.weight.device
+        self.head = head
         self.groups = groups
         self.distiller = copy.deepcopy(distiller)
         self.distiller.bind(head)
         self.distiller.setup(head.weight.shape[1], groups, device)
+        self.fusion = fusion.attach(head.weight.shape[1], groups, texts, device)
         self.updates: Int[Tensor, " groups"] = torch.zeros(groups, dtype=torch.int64, device=device)
         self.resets: Int[Tensor, " groups"] = torch.zeros(groups, dtype=torch.int64, device=device)
 
@@ -40,6 +47,7 @@ class Bank:
         """Make slots as good as new for new groups."""
         mask = torch.zeros_like(self.updates, dtype=torch.bool).index_fill_(0, slots, True)
         self.distiller.reset(mask)
+        self.fusion.reset(mask)
         self.updates.masked_fill_(mask, 0)
         self.resets.masked_fill_(mask, 0)
 

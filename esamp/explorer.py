@@ -17,8 +17,7 @@ from esamp.bank import Bank
 from esamp.candidates import Candidates, Filters
 from esamp.checks import check_integer
 from esamp.functional import error_norm, kl_divergence, masked_log_softmax
-from esamp.fusion import FusionStep, NoveltyFusion
-from esamp.head import Head
+from esamp.fusion import FusionStep
 from esamp.policy import DecodePolicy, Fused
 from esamp.rows import Rows
 from esamp.schedulers import OverlapScheduler, Pending
@@ -36,6 +35,17 @@ class _Step:
     predicted: Pending[Float[Tensor, "groups lanes d"]]
 
 
+@dataclass(frozen=True)
+class _Context:
+    """What `fuse` knows of its rows before there are candidates; goes into the fusion's `FusionStep` by these names."""
+
+    rows: Rows
+    deep: Float[Tensor, "rows d"]
+    predicted: Float[Tensor, "rows d"]
+    beta: Float[Tensor, " rows"]
+    temperature: Float[Tensor, "rows 1"]
+
+
 @final
 class Explorer(DecodePolicy):
     """ESamp's decode step for a bank of groups.
@@ -45,11 +55,9 @@ class Explorer(DecodePolicy):
     that is done by masks: other groups never notice, and nothing is read back from the device.
 
     Args:
-        bank: the distillers, one slot a group.
+        bank: distiller, fusion and head, one slot a group.
         lanes: largest number of rows in a group.
-        fusion: how the distilled logits tilt the reference.
         scheduler: when prediction and learning run.
-        head: the frozen LM head.
         filters: temperature, top-k, top-p, min-p.
         schedule: factor on each row's β by the number of its tokens; None: 1.
         warmup: updates of a group's distiller before its fusion starts.
@@ -63,9 +71,7 @@ class Explorer(DecodePolicy):
         self,
         bank: Bank,
         lanes: int,
-        fusion: NoveltyFusion,
         scheduler: OverlapScheduler,
-        head: Head,
         filters: Filters,
         *,
         schedule: Schedule | None = None,
@@ -74,13 +80,12 @@ class Explorer(DecodePolicy):
     ) -> None:
         self.bank = bank
         self.lanes = lanes
-        self.fusion = fusion
         self.scheduler = scheduler
-        self.head = head
         self.filters = filters
         self.schedule = schedule
         self.warmup = check_integer("warmup", warmup, low=1, hint="an untrained distiller is noise")
         self.prefilter = prefilter
+        bank.fusion.begin(lanes)
         self._broken: Bool[Tensor, " groups"] = torch.zeros_like(bank.updates, dtype=torch.bool)
         self._step: _Step | None = None
         self._losses: Pending[Float[Tensor, " groups"]] | None = None
@@ -113,7 +118,7 @@ class Explorer(DecodePolicy):
         predicted = predicted.masked_fill(~sound.unsqueeze(-1), 0.0)
         temperature = self.filters.temperatures(rows.step)
         choose = self._fuse_then_filter if self.prefilter else self._filter_then_fuse
-        candidates, logits = choose(deep, predicted, reference, beta, temperature)
+        candidates, logits = choose(_Context(rows, deep, predicted, beta, temperature), reference)
         log_probs = masked_log_softmax(logits / temperature, candidates.mask)
         before = masked_log_softmax(candidates.reference / temperature, candidates.mask)
         return Fused(candidates, logits, log_probs, norm, kl_divergence(log_probs, before))
@@ -127,7 +132,26 @@ class Explorer(DecodePolicy):
     ) -> None:
         step, broken, deep = self._current("learn"), self._broken, deep.float()
         self._step = None
-        self._losses = self.scheduler.submit(lambda: self._update(step, deep, tokens, alive, broken))
+        alive = torch.ones_like(tokens, dtype=torch.bool) if alive is None else alive
+
+        def work() -> Tensor:
+            losses = self._update(step.rows, step.shallow, deep, tokens, alive, broken)
+            self.bank.fusion.observe(deep, tokens, step.rows, alive & deep.isfinite().all(dim=-1))
+            return losses
+
+        self._losses = self.scheduler.submit(work)
+
+    @override
+    def prefill(
+        self,
+        shallow: Float[Tensor, "rows d"],
+        deep: Float[Tensor, "rows d"],
+        tokens: Int[Tensor, " rows"],
+        rows: Rows,
+        alive: Bool[Tensor, " rows"],
+    ) -> None:
+        shallow, deep, sound = shallow.float(), deep.float(), torch.zeros_like(self._broken)
+        self._losses = self.scheduler.submit(lambda: self._update(rows, shallow, deep, tokens, alive, sound))
 
     @override
     def losses(self) -> Float[Tensor, " groups"]:
@@ -148,59 +172,43 @@ class Explorer(DecodePolicy):
     def _scatter(self, rows: Rows, values: Tensor) -> Tensor:
         return rows.scatter(values, self.bank.groups, self.lanes)
 
-    def _filter_then_fuse(
-        self, deep: Tensor, predicted: Tensor, reference: Tensor, beta: Tensor, temperature: Tensor
-    ) -> tuple[Candidates, Tensor]:
-        candidates = self.filters.select(reference, temperature)
-        distilled = self.head.at(predicted, candidates)
-        return candidates, self._tilt(candidates, distilled, deep, predicted, beta, temperature)
+    def _filter_then_fuse(self, context: _Context, reference: Tensor) -> tuple[Candidates, Tensor]:
+        candidates = self.filters.select(reference, context.temperature)
+        return candidates, self._tilt(context, candidates, self.bank.head.at(context.predicted, candidates))
 
-    def _fuse_then_filter(
-        self, deep: Tensor, predicted: Tensor, reference: Tensor, beta: Tensor, temperature: Tensor
-    ) -> tuple[Candidates, Tensor]:
-        weights = self.fusion.latent_weights(beta)
-        if weights is not None and self.head.linear:
-            logits = self.head.mixed(deep, predicted, weights.reference, weights.distilled)
+    def _fuse_then_filter(self, context: _Context, reference: Tensor) -> tuple[Candidates, Tensor]:
+        head, weights = self.bank.head, self.bank.fusion.latent_weights(context.beta)
+        if weights is not None and head.linear:
+            logits = head.mixed(context.deep, context.predicted, weights.reference, weights.distilled)
         else:
-            everything = Filters().select(reference)
-            logits = self._tilt(everything, self.head.full(predicted), deep, predicted, beta, temperature)
+            logits = self._tilt(context, Filters().select(reference), head.full(context.predicted))
         # A projection of its own may differ from the model's in the last bit, and at β = 0 nothing may change; nor may
         # a token return that the model itself forbids.
-        untouched = (beta == 0).unsqueeze(-1) | (reference == -torch.inf)
+        untouched = (context.beta == 0).unsqueeze(-1) | (reference == -torch.inf)
         logits = torch.where(untouched, reference, logits)
-        fused = self.filters.select(logits, temperature)
+        fused = self.filters.select(logits, context.temperature)
         before = reference.gather(-1, fused.ids)
         return Candidates(fused.ids, before, fused.mask, fused.whole_vocabulary), fused.reference
 
-    def _tilt(
-        self,
-        candidates: Candidates,
-        distilled: Tensor,
-        deep: Tensor,
-        predicted: Tensor,
-        beta: Tensor,
-        temperature: Tensor,
-    ) -> Float[Tensor, "rows candidates"]:
+    def _tilt(self, context: _Context, candidates: Candidates, distilled: Tensor) -> Float[Tensor, "rows candidates"]:
         step = FusionStep(
             reference=candidates.reference,
             distilled=distilled,
-            beta=beta,
             mask=candidates.mask,
             ids=candidates.ids,
-            temperature=temperature,
-            deep=deep,
-            predicted=predicted,
+            **vars(context),
         )
-        return self.fusion(step)
+        return self.bank.fusion(step)
 
-    def _update(self, step: _Step, deep: Tensor, tokens: Tensor, alive: Tensor | None, broken: Tensor) -> Tensor:
-        usable = step.shallow.isfinite().all(dim=-1) & deep.isfinite().all(dim=-1)
-        usable = usable if alive is None else usable & alive
+    def _update(
+        self, rows: Rows, shallow: Tensor, deep: Tensor, tokens: Tensor, alive: Tensor, broken: Tensor
+    ) -> Tensor:
+        usable = shallow.isfinite().all(dim=-1) & deep.isfinite().all(dim=-1) & alive
         target = self.bank.distiller.target(deep, tokens)
         empty = ~usable.unsqueeze(-1)
         return self.bank.learn(
-            self._scatter(step.rows, step.shallow.masked_fill(empty, 0.0)),
-            self._scatter(step.rows, target.masked_fill(empty, 0.0)),
-            self._scatter(step.rows, usable.float()),
+            self._scatter(rows, shallow.masked_fill(empty, 0.0)),
+            self._scatter(rows, target.masked_fill(empty, 0.0)),
+            self._scatter(rows, usable.float()),
             broken,
         )

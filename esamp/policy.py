@@ -84,6 +84,17 @@ class DecodePolicy(ABC):
         """The step is over: learn from (h¹, hᴸ) and the drawn tokens of the living rows; None: all rows are alive."""
 
     @abstractmethod
+    def prefill(
+        self,
+        shallow: Float[Tensor, "rows d"],
+        deep: Float[Tensor, "rows d"],
+        tokens: Int[Tensor, " rows"],
+        rows: Rows,
+        alive: Bool[Tensor, " rows"],
+    ) -> None:
+        """Between steps: learn from positions of the prompt, each with the token that follows it; nothing is drawn."""
+
+    @abstractmethod
     def losses(self) -> Float[Tensor, " groups"]:
         """Each group's loss in the last step; NaN where nothing was learnt."""
 
@@ -126,6 +137,17 @@ class PlainPolicy(DecodePolicy):
         deep: Float[Tensor, "rows d"],
         tokens: Int[Tensor, " rows"],
         alive: Bool[Tensor, " rows"] | None = None,
+    ) -> None:
+        pass
+
+    @override
+    def prefill(
+        self,
+        shallow: Float[Tensor, "rows d"],
+        deep: Float[Tensor, "rows d"],
+        tokens: Int[Tensor, " rows"],
+        rows: Rows,
+        alive: Bool[Tensor, " rows"],
     ) -> None:
         pass
 

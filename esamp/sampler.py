@@ -233,7 +233,8 @@ class ESampSampler:
         """A bank for each batch: new, or a copy of the one that was given."""
         groups = [waves[0].groups for waves in request.batches()]
         if state is None:
-            return [Bank(self.distiller, self.engine.head, count) for count in groups]
+            engine = self.engine
+            return [Bank(self.distiller, self.fusion, engine.head, count, engine.token_texts) for count in groups]
         if not isinstance(state, Sequence) or not all(isinstance(bank, Bank) for bank in state):
             raise TypeError(f"state must be the `state` of an earlier result, got {reprlib.repr(state)}; or pass None")
         given = [bank.groups for bank in state]
@@ -252,9 +253,7 @@ class ESampSampler:
         return Explorer(
             bank,
             members * batch.n,
-            self.fusion,
             self.scheduler,
-            self.engine.head,
             request.filters,
             schedule=request.schedule,
             warmup=self.warmup,

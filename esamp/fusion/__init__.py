@@ -8,19 +8,23 @@ from esamp.fusion.kl_budget import KLBudget
 from esamp.fusion.norm_only import NormOnly
 from esamp.fusion.p1_weighted import P1Weighted
 from esamp.fusion.reward_mix import RewardMix
+from esamp.fusion.segment_novelty import SegmentNovelty
 from esamp.fusion.subtraction import Subtraction
+from esamp.fusion.wrapper import FusionWrapper
 
 __all__ = [
     "BetaMix",
     "DirectionOnly",
     "EntropyMatched",
     "FusionStep",
+    "FusionWrapper",
     "KLBudget",
     "LatentWeights",
     "NormOnly",
     "NoveltyFusion",
     "P1Weighted",
     "RewardMix",
+    "SegmentNovelty",
     "Subtraction",
     "fusions",
 ]

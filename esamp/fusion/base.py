@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from esamp.registry import Registry
+from esamp.rows import Rows
 
-__all__ = ["FusionStep", "LatentWeights", "NoveltyFusion", "fusions"]
+__all__ = ["FusionStep", "LatentWeights", "NoveltyFusion", "Texts", "fusions"]
+
+Texts = Callable[[], Sequence[str]]
+"""Makes the text of every token id, on demand."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +32,7 @@ class FusionStep:
         temperature: T of each row, for fusions whose target is a property of the distribution that is drawn from.
         deep: hᴸ, for fusions that weigh the error against the hidden state.
         predicted: ĥᴸ; zeros where the prediction was not finite.
+        rows: slot, lane, sample and step of each row, for fusions that remember; their β is not the effective one.
     """
 
     reference: Float[Tensor, "rows candidates"]
@@ -36,6 +43,7 @@ class FusionStep:
     temperature: Float[Tensor, "rows 1"]
     deep: Float[Tensor, "rows d"]
     predicted: Float[Tensor, "rows d"]
+    rows: Rows
 
 
 @dataclass(frozen=True)
@@ -51,6 +59,9 @@ class NoveltyFusion(ABC):
 
     Every fusion is the identity at β = 0, row by row and to the last bit, and a constant added to all of a row's
     reference or distilled logits does not change the distribution it gives.
+
+    Most fusions remember nothing. One that does keeps its memory in what `attach` returns, on tensors with a leading
+    [groups] axis, and is told through `begin`, `observe` and `reset` what happens to the rows.
     """
 
     @abstractmethod
@@ -60,6 +71,32 @@ class NoveltyFusion(ABC):
     def latent_weights(self, beta: Float[Tensor, " rows"]) -> LatentWeights | None:
         """(a, b) where z' = a·z - b·ẑ up to a constant of the row; None where the fusion is not of that form."""
         return None
+
+    def attach(self, hidden_size: int, groups: int, texts: Texts, device: torch.device | str = "cpu") -> NoveltyFusion:
+        """The fusion that serves a bank of `groups` groups: one with a fresh memory, or itself where it needs none.
+
+        Args:
+            hidden_size: d.
+            groups: number of slots.
+            texts: makes the text of every token id, for fusions that read.
+            device: where the memory lives.
+        """
+        return self
+
+    def begin(self, lanes: int) -> None:
+        """New rows are coming, at most `lanes` in a group; what groups have learnt stays."""
+
+    def observe(
+        self,
+        deep: Float[Tensor, "rows d"],
+        tokens: Int[Tensor, " rows"],
+        rows: Rows,
+        alive: Bool[Tensor, " rows"],
+    ) -> None:
+        """A step is over: hᴸ of its rows, the tokens they drew, and which of them count."""
+
+    def reset(self, mask: Bool[Tensor, " groups"]) -> None:
+        """Forget everything about the slots where `mask` holds."""
 
 
 fusions: Registry[NoveltyFusion] = Registry("fusion", NoveltyFusion)

@@ -12,6 +12,7 @@ from typing_extensions import override
 from esamp.functional import bisect, entropy, masked_log_softmax
 from esamp.fusion.base import FusionStep, NoveltyFusion, fusions
 from esamp.fusion.beta_mix import BetaMix
+from esamp.fusion.wrapper import FusionWrapper
 
 __all__ = ["EntropyMatched"]
 
@@ -20,7 +21,7 @@ _LARGEST_LOG_SCALE = 5.0
 
 @final
 @fusions.register("entropy_matched")
-class EntropyMatched(NoveltyFusion):
+class EntropyMatched(FusionWrapper):
     """Another fusion's z', scaled so that the entropy of softmax(z'/T) is that of the reference's softmax(z/T).
 
     (1 + β) z sharpens; this takes the sharpening out and leaves the direction. The scale is between e⁻⁵ and e⁵; where
@@ -31,11 +32,11 @@ class EntropyMatched(NoveltyFusion):
     """
 
     def __init__(self, fusion: NoveltyFusion | None = None) -> None:
-        self.fusion = fusions.build(BetaMix() if fusion is None else fusion)
+        super().__init__(BetaMix() if fusion is None else fusions.build(fusion))
 
     @override
     def __call__(self, step: FusionStep) -> Float[Tensor, "rows candidates"]:
-        fused = self.fusion(step)
+        fused = self.inner(step)
         # Only differences count: with the largest at 0 the scaled logits stay in range.
         top = fused.masked_fill(~step.mask, -torch.inf).amax(dim=-1, keepdim=True)
         centred = torch.where(step.mask, fused - top, 0.0).double()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
@@ -10,7 +11,9 @@ from torch import Tensor
 
 from esamp.functional import masked_log_softmax
 from esamp.fusion import FusionStep, NoveltyFusion
+from esamp.rows import Rows
 from esamp.testing.contract import Contract, check_all, contract, require
+from esamp.testing.memories import MEMORY_CONTRACTS
 
 __all__ = ["FUSION_CONTRACTS", "check_fusion"]
 
@@ -21,7 +24,7 @@ _TOLERANCE = 1e-4
 
 def _fuse(fusion: NoveltyFusion, step: FusionStep) -> Tensor:
     """The fused logits, from copies: what a fusion does to its arguments stays without consequence."""
-    return fusion(FusionStep(**{name: value.clone() for name, value in vars(step).items()}))
+    return fusion(copy.deepcopy(step))
 
 
 def _log_probs(fusion: NoveltyFusion, step: FusionStep) -> Tensor:
@@ -58,6 +61,7 @@ def _ordinary(rows: int = 6, candidates: int = 9) -> FusionStep:
         temperature=torch.full((rows, 1), 0.8),
         deep=deep,
         predicted=predicted,
+        rows=Rows.of_prompts(torch.zeros(1, dtype=torch.int64), beta.unsqueeze(0)),
     )
 
 
@@ -94,10 +98,12 @@ def _shape(make: Make) -> None:
 @contract("the arguments are left as they are")
 def _pure(make: Make) -> None:
     case = _ordinary()
-    kept = {name: value.clone() for name, value in vars(case).items()}
+    kept = copy.deepcopy(case)
     make()(case)
-    for name, before in kept.items():
-        require(torch.equal(getattr(case, name), before), f"{name} was overwritten")
+    for name, before in vars(kept).items():
+        now = getattr(case, name)
+        tensors = zip(vars(now).values(), vars(before).values(), strict=True) if name == "rows" else [(now, before)]
+        require(all(torch.equal(*pair) for pair in tensors), f"{name} was overwritten")
 
 
 @contract("β = 0 is the identity, row by row and to the last bit")
@@ -206,6 +212,7 @@ FUSION_CONTRACTS: tuple[Contract[NoveltyFusion], ...] = (
     _empty_places,
     _finite,
     _latent,
+    *MEMORY_CONTRACTS,
 )
 """All contracts of fusions, for parametrising a test over them."""
 

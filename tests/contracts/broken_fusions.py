@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import torch
 from torch import Tensor
 
@@ -78,6 +80,55 @@ class MisstatesItsWeights(Sound):
         return LatentWeights(torch.ones_like(beta), beta)
 
 
+class Remembers(Sound):
+    """β by the mean of everything seen in the slot: sound as it stands."""
+
+    def __init__(self) -> None:
+        self.seen: Tensor | None = None
+
+    def attach(self, hidden_size, groups, texts, device="cpu"):
+        attached = copy.copy(self)
+        attached.seen = torch.zeros(groups, device=device)
+        return attached
+
+    def __call__(self, step: FusionStep) -> Tensor:
+        beta = step.beta if self.seen is None else step.beta * self.seen[step.rows.slot].sigmoid()
+        return self.fuse(step.reference, step.distilled, beta, step.mask)
+
+    def observe(self, deep, tokens, rows, alive):
+        self.seen = self.seen.index_add(0, rows.slot, deep.mean(dim=-1) * alive)
+
+    def reset(self, mask):
+        self.seen = self.seen.masked_fill(mask, 0.0)
+
+
+class TiltsWhatIsOff(Remembers):
+    def __call__(self, step: FusionStep) -> Tensor:
+        return super().__call__(step) + (0.0 if self.seen is None else self.seen[step.rows.slot].unsqueeze(-1))
+
+
+class ListensToOthers(Remembers):
+    def observe(self, deep, tokens, rows, alive):
+        self.seen = self.seen + deep.mean()
+
+
+class NeverForgets(Remembers):
+    def reset(self, mask):
+        pass
+
+
+class ForgetsEverybody(Remembers):
+    def reset(self, mask):
+        self.seen = torch.zeros_like(self.seen)
+
+
+class AttachesToItself(Remembers):
+    def attach(self, hidden_size, groups, texts, device="cpu"):
+        if self.seen is None:
+            self.seen = torch.zeros(groups, device=device)
+        return self
+
+
 BROKEN: dict[type[Sound], str] = {
     DropsACandidate: "fused logits are float32 and have the shape of the reference",
     GivesDoubles: "fused logits are float32",
@@ -90,5 +141,10 @@ BROKEN: dict[type[Sound], str] = {
     LooksAtEmptyPlaces: "empty places do not influence the others",
     DividesByZero: "the result is finite wherever the mask holds",
     MisstatesItsWeights: "latent weights (a, b), where there are any, give the fusion",
+    TiltsWhatIsOff: "with a memory, too, β = 0 is the identity",
+    ListensToOthers: "what one group has said does not influence another",
+    NeverForgets: "of a slot that was reset nothing is remembered",
+    ForgetsEverybody: "of a slot that was reset nothing is remembered, and of the others everything",
+    AttachesToItself: "attach leaves the recipe as it is",
 }
 """Each broken fusion, and words of a contract that it breaks."""

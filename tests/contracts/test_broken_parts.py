@@ -67,6 +67,10 @@ def test_no_contract_is_idle(zoo: Any, check: object, contracts: tuple[Contract[
     assert idle == []
 
 
+def test_a_sound_memory_passes() -> None:
+    check_fusion(broken_fusions.Remembers)
+
+
 def test_an_exception_of_the_part_is_reported_with_its_contract() -> None:
     with pytest.raises(ContractError, match=r"Raises breaks .* it raised RuntimeError: no kernel for this device"):
         check_distiller(broken_distillers.Raises)

@@ -19,6 +19,7 @@ from esamp.fusion import (
     RewardMix,
     Subtraction,
 )
+from esamp.rows import Rows
 
 ROWS, CANDIDATES, D = 6, 9, 5
 SEEDS = st.integers(0, 2**31)
@@ -40,6 +41,7 @@ def step(seed: int, *, beta: float = 0.7, temperature: float = 1.0, scale: float
         temperature=torch.full((ROWS, 1), temperature),
         deep=deep,
         predicted=predicted,
+        rows=Rows.of_prompts(torch.zeros(1, dtype=torch.int64), torch.full((1, ROWS), beta)),
     )
 
 

@@ -40,8 +40,8 @@ def of(
 ) -> Explorer:
     """An explorer of `groups` groups with that distiller and `BetaMix`."""
     lm_head = lm_head or head()
-    bank = Bank(distiller, lm_head, groups)
-    return Explorer(bank, LANES, BetaMix(), SynchronousScheduler(), lm_head, filters, **options)
+    bank = Bank(distiller, BetaMix(), lm_head, groups)
+    return Explorer(bank, LANES, SynchronousScheduler(), filters, **options)
 
 
 def grid(groups: int, beta: Tensor | float = 0.5) -> Rows:

@@ -137,6 +137,10 @@ class HuggingFaceEngine:
         """Text of token ids, without special tokens and with its spaces as they are."""
         return str(self.tokenizer.decode(ids.tolist(), skip_special_tokens=True, clean_up_tokenization_spaces=False))
 
+    def token_texts(self) -> list[str]:
+        """The text of every token id that the head scores, special tokens included. A second for 50,000 tokens."""
+        return list(self.tokenizer.batch_decode([[token] for token in range(self.head.vocabulary)]))
+
     def forward(self, ids: Tensor, attention_mask: Tensor, cache: Any) -> tuple[Tensor, Any]:
         """Logits [rows, vocab] of the last position, in the model's dtype, and the cache.
 

@@ -144,9 +144,13 @@ class DecodeLoop:
             chunk = slice(start, min(start + self.batch.n, before_last))
             following = slice(chunk.start + 1, chunk.stop + 1)
             rows = self.rows[self._place % self.batch.n < chunk.stop - chunk.start]
-            self.policy.begin(shallow[:, chunk].flatten(0, 1), rows)
-            alive = self._mask[:, chunk].flatten() > 0
-            self.policy.learn(deep[:, chunk].flatten(0, 1), ids[:, following].flatten(), alive)
+            self.policy.prefill(
+                shallow[:, chunk].flatten(0, 1),
+                deep[:, chunk].flatten(0, 1),
+                ids[:, following].flatten(),
+                rows,
+                self._mask[:, chunk].flatten() > 0,
+            )
 
     def _forward(self, tokens: Tensor) -> None:
         self._length += 1
