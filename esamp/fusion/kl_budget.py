@@ -35,15 +35,19 @@ class KLBudget(NoveltyFusion):
 
     @override
     def __call__(self, step: FusionStep) -> Float[Tensor, "rows candidates"]:
-        before = masked_log_softmax(step.reference / step.temperature, step.mask)
         # Double precision: at extreme logits the KL is steep in β', and the root must be met all the same.
-        reference, distilled = step.reference.double(), step.distilled.double()
+        reference, distilled, beta = step.reference.double(), step.distilled.double(), step.beta.double()
+        before = masked_log_softmax(reference / step.temperature, step.mask)
 
         def excess(share: Tensor) -> Tensor:
-            fused = beta_mix(reference, distilled, share * step.beta)
-            return (
-                kl_divergence(masked_log_softmax(fused / step.temperature, step.mask), before.double()) - self.epsilon
-            )
+            fused = beta_mix(reference, distilled, share * beta)
+            return kl_divergence(masked_log_softmax(fused / step.temperature, step.mask), before) - self.epsilon
 
-        share = bisect(excess, torch.zeros_like(step.beta).double(), torch.ones_like(step.beta).double())
-        return beta_mix(step.reference, step.distilled, (share * step.beta).to(step.beta.dtype))
+        share = bisect(excess, torch.zeros_like(beta), torch.ones_like(beta))
+        fused = beta_mix(reference, distilled, share * beta)
+        # Counted from the largest, so that rounding to single precision spares the logits that have any probability.
+        fused = fused - fused.masked_fill(~step.mask, -torch.inf).amax(dim=-1, keepdim=True)
+        at_bound = (share == 1).unsqueeze(-1)
+        return torch.where(
+            at_bound, beta_mix(step.reference, step.distilled, step.beta), fused.to(step.reference.dtype)
+        )

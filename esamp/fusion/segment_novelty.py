@@ -62,7 +62,7 @@ class SegmentNovelty(FusionWrapper):
         self._memory: SegmentMemory | None = None
 
     @override
-    def attach(self, hidden_size: int, groups: int, texts: Texts, device: torch.device | str = "cpu") -> SegmentNovelty:
+    def attach(self, hidden_size: int, groups: int, texts: Texts, device: torch.device | str = "cpu") -> NoveltyFusion:
         attached = copy.copy(self)
         attached.inner = self.inner.attach(hidden_size, groups, texts, device)
         ends = torch.tensor([self._ends(text) for text in texts()], dtype=torch.bool, device=device)

@@ -26,7 +26,7 @@ class FusionWrapper(NoveltyFusion):
         self.inner = fusion
 
     @override
-    def attach(self, hidden_size: int, groups: int, texts: Texts, device: torch.device | str = "cpu") -> FusionWrapper:
+    def attach(self, hidden_size: int, groups: int, texts: Texts, device: torch.device | str = "cpu") -> NoveltyFusion:
         attached = copy.copy(self)
         attached.inner = self.inner.attach(hidden_size, groups, texts, device)
         return attached
