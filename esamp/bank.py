@@ -24,6 +24,10 @@ class Bank:
         head: the frozen LM head.
         groups: number of slots.
         texts: makes the text of every token id, for fusions that read.
+        domains: domain of each group, for distillers with such a level; None: they are all of one.
+
+    Raises:
+        ValueError: the distiller does not fit the head's width, or has no level of domains.
 
     Attributes:
         updates: how often each slot has learnt since it was new, int64 [groups].
@@ -31,7 +35,13 @@ class Bank:
     """
 
     def __init__(
-        self, distiller: Distiller, fusion: NoveltyFusion, head: Head, groups: int, texts: Texts = tuple[str]
+        self,
+        distiller: Distiller,
+        fusion: NoveltyFusion,
+        head: Head,
+        groups: int,
+        texts: Texts = tuple[str],
+        domains: Int[Tensor, " groups"] | None = None,
     ) -> None:
         device = head.weight.device
         self.head = head
@@ -39,6 +49,8 @@ class Bank:
         self.distiller = copy.deepcopy(distiller)
         self.distiller.bind(head)
         self.distiller.setup(head.weight.shape[1], groups, device)
+        if domains is not None:
+            self.distiller.assign_domains(domains.to(device))
         self.fusion = fusion.attach(head.weight.shape[1], groups, texts, device)
         self.updates: Int[Tensor, " groups"] = torch.zeros(groups, dtype=torch.int64, device=device)
         self.resets: Int[Tensor, " groups"] = torch.zeros(groups, dtype=torch.int64, device=device)

@@ -9,7 +9,7 @@ from itertools import groupby
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from esamp.candidates import MIN_TEMPERATURE, Filters
@@ -18,7 +18,7 @@ from esamp.draw import MAX_SEED
 from esamp.engines.huggingface.engine import HuggingFaceEngine, Prompt
 from esamp.engines.huggingface.loop import Batch
 from esamp.prompts import check_encoded, list_of_prompts
-from esamp.schedules import Schedule, check_schedule
+from esamp.schedules import Schedule, check_schedule, name_value
 from esamp.sharing import Sharing
 
 __all__ = ["Beta", "Request", "check_beta"]
@@ -48,15 +48,16 @@ class Request:
     Attributes:
         texts: rendered prompts.
         prompts: their token ids.
-        n: samples of each.
+        counts: samples of each.
         max_new_tokens: longest sample.
         filters: temperature and filters.
         seed: of the draws.
-        beta: β of each sample, float32 [prompts, n].
+        beta: β of each sample, float32 [prompts, n]; n is the largest of `counts`.
         schedule: β as a function of the step, instead; None: `beta` alone counts.
         plain: β is the number 0: plain sampling without a distiller.
         groups: group of each prompt.
-        waves: number of samples of each successive wave; they add up to n.
+        domains: domain of each prompt; None: the distillers have no such level.
+        waves: number of successive waves.
         stop: strings that end a sample.
         eos: token ids that end a sample.
         learn_prompt: the distillers learn from the prompt before the first token.
@@ -66,7 +67,7 @@ class Request:
 
     texts: list[str]
     prompts: list[list[int]]
-    n: int
+    counts: list[int]
     max_new_tokens: int
     filters: Filters
     seed: int
@@ -74,7 +75,8 @@ class Request:
     schedule: Schedule | None
     plain: bool
     groups: list[int]
-    waves: list[int]
+    domains: list[int] | None
+    waves: int
     stop: list[str]
     eos: frozenset[int]
     learn_prompt: bool
@@ -87,12 +89,13 @@ class Request:
         engine: HuggingFaceEngine,
         prompts: Prompt | Sequence[Prompt],
         *,
-        n: int,
+        n: int | Sequence[int],
         max_new_tokens: int,
         filters: Filters,
         seed: int,
         beta: Beta,
         sharing: Sharing,
+        domains: Sharing | None,
         waves: int,
         learn_prompt: bool,
         stop: str | Sequence[str],
@@ -106,11 +109,11 @@ class Request:
             TypeError: an argument is of the wrong type.
             ValueError: an argument is out of range, empty or contradictory, or a prompt does not fit the context.
         """
-        check_integer("n", n, low=1)
-        check_integer("max_new_tokens", max_new_tokens, low=1)
-        check_integer("waves", waves, low=1, high=n, hint="a wave has at least one sample")
-        check_integer("seed", seed, low=0, high=MAX_SEED)
         listed = list_of_prompts(prompts)
+        counts = _check_counts(n, len(listed))
+        check_integer("max_new_tokens", max_new_tokens, low=1)
+        check_integer("waves", waves, low=1, high=max(counts), hint="a wave has at least one sample")
+        check_integer("seed", seed, low=0, high=MAX_SEED)
         check_flag("chat", chat)
         if batch_size is None:
             batch_size = len(listed)
@@ -129,15 +132,16 @@ class Request:
         return cls(
             texts,
             encoded,
-            n,
+            counts,
             max_new_tokens,
             filters,
             seed,
-            _beta_per_sample(beta, len(texts), n),
+            _beta_per_sample(beta, len(texts), max(counts)),
             beta if callable(beta) else None,
             isinstance(beta, int | float) and beta == 0,
             sharing.groups(texts),
-            [n // waves + (wave < n % waves) for wave in range(waves)],
+            None if domains is None else domains.groups(texts),
+            waves,
             _check_stop(stop),
             frozenset() if check_flag("ignore_eos", ignore_eos) else engine.eos_ids,
             learn_prompt,
@@ -155,17 +159,22 @@ class Request:
             prompts = self.prompts[first : first + self.batch_size]
             if not self.padding:
                 prompts = list(next(groupby(prompts, key=len))[1])
-            yield [self._wave(first, prompts, wave) for wave in range(len(self.waves))]
+            yield [self._wave(first, prompts, wave) for wave in range(self.waves)]
             first += len(prompts)
 
     def _wave(self, first: int, prompts: list[list[int]], wave: int) -> Batch:
         chosen = slice(first, first + len(prompts))
-        start = sum(self.waves[:wave])
+        total = torch.tensor(self.counts[chosen])
+        # The first waves take one more of what cannot be divided.
+        each, rest = total // self.waves, total % self.waves
+        counts, start = each + (wave < rest), wave * each + rest.clamp(max=wave)
+        place = start.unsqueeze(1) + torch.arange(int(counts.max()))
         return Batch(
             prompts=prompts,
             first_prompt=first,
             group=torch.tensor(self.groups[chosen]).unique(return_inverse=True)[1],
-            beta=self.beta[chosen, start : start + self.waves[wave]],
+            beta=self.beta[chosen].gather(1, place.clamp(max=self.beta.shape[1] - 1)),
+            counts=counts,
             first_sample=start,
             max_new_tokens=self.max_new_tokens,
             seed=self.seed,
@@ -174,24 +183,43 @@ class Request:
             learn_prompt=self.learn_prompt and wave == 0 and not self.plain,
         )
 
+    def domains_of(self, batch: Batch) -> Int[Tensor, " groups"] | None:
+        """The domain of each group of a batch, numbered from 0: that of the group's first prompt."""
+        if self.domains is None:
+            return None
+        chosen = self.domains[batch.first_prompt : batch.first_prompt + len(batch.prompts)]
+        first = [batch.group.tolist().index(group) for group in range(batch.groups)]
+        return torch.tensor([chosen[prompt] for prompt in first]).unique(return_inverse=True)[1]
+
     def settings(self) -> dict[str, Any]:
         """The request as plain values, for the record; a tensor β becomes a list."""
         return {
-            "n": self.n,
+            "n": self.counts[0] if len(set(self.counts)) == 1 else self.counts,
             "max_new_tokens": self.max_new_tokens,
-            "temperature": _named(self.filters.temperature),
+            "temperature": name_value(self.filters.temperature),
             "top_k": self.filters.top_k,
             "top_p": self.filters.top_p,
             "min_p": self.filters.min_p,
             "seed": self.seed,
-            "beta": _plain(self.beta) if self.schedule is None else _named(self.schedule),
-            "waves": len(self.waves),
+            "beta": _plain(self.beta) if self.schedule is None else name_value(self.schedule),
+            "waves": self.waves,
             "groups": self.groups,
+            "domains": self.domains,
             "learn_prompt": self.learn_prompt,
             "stop": self.stop,
             "eos": sorted(self.eos),
             "batch_size": self.batch_size,
         }
+
+
+def _check_counts(n: object, prompts: int) -> list[int]:
+    """Samples of each prompt."""
+    if isinstance(n, Sequence) and not isinstance(n, str):
+        counts = [check_integer(f"n[{index}]", count, low=1) for index, count in enumerate(n)]
+        if len(counts) != prompts:
+            raise ValueError(f"n must be a number, or one for each of the {prompts} prompts, got {len(counts)} of them")
+        return counts
+    return [check_integer("n", n, low=1)] * prompts
 
 
 def _check_stop(stop: object) -> list[str]:
@@ -223,8 +251,3 @@ def _beta_per_sample(beta: Beta, prompts: int, n: int) -> Tensor:
 def _plain(beta: Tensor) -> float | list[list[float]]:
     first = beta.flatten()[0]
     return float(first) if bool((beta == first).all()) else beta.tolist()
-
-
-def _named(value: float | Schedule) -> float | str:
-    """A number as it is, a schedule by its name."""
-    return getattr(value, "__qualname__", repr(value)) if callable(value) else value

@@ -32,14 +32,17 @@ class Rows:
 
     @classmethod
     def of_prompts(
-        cls, group: Int[Tensor, " prompts"], beta: Float[Tensor, "prompts n"], first_sample: int = 0
+        cls,
+        group: Int[Tensor, " prompts"],
+        beta: Float[Tensor, "prompts n"],
+        first_sample: Int[Tensor, " prompts"] | None = None,
     ) -> Rows:
         """N rows for each prompt, in order, at step 0.
 
         Args:
             group: the slot of each prompt; prompts of one group get lanes of their own.
             beta: β of each sample.
-            first_sample: sample index of the first of the n.
+            first_sample: sample index of the first of each prompt's n; None: 0.
 
         >>> Rows.of_prompts(torch.tensor([0, 1, 0]), torch.ones(3, 2)).lane
         tensor([0, 1, 0, 1, 2, 3])
@@ -47,11 +50,12 @@ class Rows:
         prompts, n = beta.shape
         # How many earlier prompts are in the same group.
         rank = (group.unsqueeze(1) == group.unsqueeze(0)).tril(-1).sum(dim=1)
+        first_sample = torch.zeros_like(group) if first_sample is None else first_sample
         sample = torch.arange(n, device=group.device).repeat(prompts)
         return cls(
             slot=group.repeat_interleave(n),
             lane=rank.repeat_interleave(n) * n + sample,
-            sample=sample + first_sample,
+            sample=sample + first_sample.repeat_interleave(n),
             step=torch.zeros_like(sample),
             beta=beta.flatten(),
         )

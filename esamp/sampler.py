@@ -6,6 +6,7 @@ import copy
 import inspect
 import reprlib
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, final
 
@@ -27,7 +28,7 @@ from esamp.policy import DecodePolicy, PlainPolicy
 from esamp.request import Beta, Request, check_beta
 from esamp.result import Diagnostics, GenerationResult, Sample
 from esamp.schedulers import OverlapScheduler, schedulers
-from esamp.schedules import Schedule
+from esamp.schedules import Schedule, name_value
 from esamp.sharing import Sharing, sharings
 
 __all__ = ["ESampSampler"]
@@ -43,11 +44,14 @@ class ESampSampler:
         distiller: predicts hᴸ from h¹: a `Distiller`, its class, or a name ("mlp").
         fusion: tilts the logits: a `NoveltyFusion`, its class, or a name ("beta_mix").
         scheduler: when the distiller's work runs: an `OverlapScheduler`, its class, or a name ("synchronous").
-        beta: exploration strength β >= 0; 0 is plain sampling. `generate` can override it.
+        beta: exploration strength β >= 0, or a schedule over the steps of a sample (`esamp.schedules`); 0 is plain
+            sampling. `generate` can override it.
         warmup: updates of a prompt's distiller before its fusion starts.
         filtering: "post-filter" (temperature and filters choose the candidates from the LLM's own logits, fusion acts
             on those) or "pre-filter" (fusion acts on the whole vocabulary, then the filters).
         sharing: which prompts share a distiller: a `Sharing`, its class, or a name ("per_prompt", "whole_batch").
+        domains: which prompts are of one domain, for distillers with such a level (`HierarchicalDistiller`): a
+            `Sharing`, its class, or a name; None: there is one domain.
         learn_prompt: let a distiller learn from the prompt's own positions before the first token.
 
     Raises:
@@ -65,19 +69,21 @@ class ESampSampler:
         distiller: Distiller | type[Distiller] | str = "recursive_least_squares",
         fusion: NoveltyFusion | type[NoveltyFusion] | str = "beta_mix",
         scheduler: OverlapScheduler | type[OverlapScheduler] | str = "synchronous",
-        beta: float = 0.25,
+        beta: float | Schedule = 0.25,
         warmup: int = 1,
         filtering: str = "post-filter",
         sharing: Sharing | type[Sharing] | str = "per_prompt",
+        domains: Sharing | type[Sharing] | str | None = None,
         learn_prompt: bool = False,
     ) -> None:
         self.distiller = distillers.build(distiller)
         self.fusion = fusions.build(fusion)
         self.scheduler = schedulers.build(scheduler)
-        self.beta = check_beta(beta)
+        self.beta = beta if callable(beta) else check_beta(beta)
         self.warmup = check_integer("warmup", warmup, low=1, hint="an untrained distiller is noise")
         self.filtering = check_choice("filtering", filtering, ("post-filter", "pre-filter"))
         self.sharing = sharings.build(sharing)
+        self.domains = None if domains is None else sharings.build(domains)
         self.learn_prompt = check_flag("learn_prompt", learn_prompt)
         self.engine = HuggingFaceEngine(model, tokenizer)
         self.distiller.memory(self.engine.head.weight.shape[1])  # its sizes fit this model, or it says why not
@@ -106,14 +112,15 @@ class ESampSampler:
         """
         # What is misspelt is told before a model is read, which may take minutes.
         inspect.signature(cls).bind(model, None, **parts)
-        zoos = {"distiller": distillers, "fusion": fusions, "scheduler": schedulers, "sharing": sharings}
-        parts |= {name: zoo.build(parts[name]) for name, zoo in zoos.items() if name in parts}
+        zoos = {"distiller": distillers, "fusion": fusions, "scheduler": schedulers}
+        zoos |= {"sharing": sharings, "domains": sharings}
+        parts |= {name: zoo.build(parts[name]) for name, zoo in zoos.items() if parts.get(name) is not None}
         return cls(*load(model, dtype, device), **parts)
 
     def generate(
         self,
         prompts: Prompt | Sequence[Prompt],
-        n: int = 16,
+        n: int | Sequence[int] = 16,
         *,
         max_new_tokens: int = 128,
         temperature: float | Schedule = 1.0,
@@ -135,7 +142,8 @@ class ESampSampler:
 
         Args:
             prompts: a prompt or a list of them; each is raw text, or chat messages that go through the template.
-            n: samples of each prompt; by default they share one distiller, and share it with no other prompt.
+            n: samples of each prompt, one number or one for each; by default a prompt's samples share one distiller,
+                and share it with no other prompt.
             max_new_tokens: longest sample, in tokens.
             temperature: T > 0: a number, or a schedule over the steps of a sample.
             top_k: keep the k most probable tokens; None: off.
@@ -168,6 +176,7 @@ class ESampSampler:
             seed=seed,
             beta=self.beta if beta is None else beta,
             sharing=self.sharing,
+            domains=self.domains,
             waves=waves,
             learn_prompt=self.learn_prompt,
             stop=stop,
@@ -191,7 +200,7 @@ class ESampSampler:
 
     def _run(self, request: Request, state: Sequence[Bank] | None, callbacks: list[Callback]) -> GenerationResult:
         settings = self._settings(request)
-        start = GenerateStart(len(request.texts), request.n, request.max_new_tokens, settings)
+        start = GenerateStart(len(request.texts), settings["n"], sum(request.counts), request.max_new_tokens, settings)
         for callback in callbacks:
             callback.on_generate_start(start)
         samples: list[list[Sample]] = [[] for _ in request.texts]
@@ -231,10 +240,12 @@ class ESampSampler:
 
     def _banks(self, request: Request, state: Sequence[Bank] | None) -> list[Bank]:
         """A bank for each batch: new, or a copy of the one that was given."""
-        groups = [waves[0].groups for waves in request.batches()]
+        batches = [waves[0] for waves in request.batches()]
+        groups = [batch.groups for batch in batches]
         if state is None:
-            engine = self.engine
-            return [Bank(self.distiller, self.fusion, engine.head, count, engine.token_texts) for count in groups]
+            engine, domains = self.engine, map(request.domains_of, batches)
+            make = partial(Bank, self.distiller, self.fusion, engine.head, texts=engine.token_texts)
+            return [make(count, domains=of_groups) for count, of_groups in zip(groups, domains, strict=True)]
         if not isinstance(state, Sequence) or not all(isinstance(bank, Bank) for bank in state):
             raise TypeError(f"state must be the `state` of an earlier result, got {reprlib.repr(state)}; or pass None")
         given = [bank.groups for bank in state]
@@ -277,7 +288,7 @@ class ESampSampler:
         model, distiller = type(self.engine.model).__name__, type(self.distiller).__name__
         scheduler, fusion = type(self.scheduler).__name__, type(self.fusion).__name__
         select = f"candidates: {filters.describe()}"
-        fuse = f"fusion: {fusion} with beta = {self.beta:g}, after {self.warmup} update(s) of the group"
+        fuse = f"fusion: {fusion} with beta = {name_value(self.beta)}, after {self.warmup} update(s) of the group"
         yield f"tap shallow: after the first layer of {model}, width {head.weight.shape[1]}"
         yield f"predict: {distiller}, slots by {type(self.sharing).__name__}, scheduled by {scheduler}"
         yield f"tap deep: the input of the LM head, {head.vocabulary} tokens"

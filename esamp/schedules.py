@@ -2,47 +2,118 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import final
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+from typing_extensions import override
 
-from esamp.checks import check_integer, check_number
+from esamp.checks import check_choice, check_integer, check_number
 
-__all__ = ["Schedule", "check_schedule", "linear", "only_first"]
+__all__ = ["Linear", "OnlyFirst", "Schedule", "check_schedule", "name_value", "parse_value"]
 
 Schedule = Callable[[Int[Tensor, " rows"]], Float[Tensor, " rows"]]
 """From the number of tokens a sample has so far to its β, or its temperature."""
 
 
-def linear(start: float, end: float, steps: int) -> Schedule:
-    """From `start` to `end` over the first `steps` tokens, then `end`.
+@final
+@dataclass(frozen=True)
+class Linear:
+    """From `start` to `end` over the first `steps` tokens, then `end`. As text: linear:START:END:STEPS.
 
     Raises:
         ValueError: a value is negative or not finite, or `steps` is below 1.
 
-    >>> linear(0.5, 0.0, 4)(torch.tensor([0, 2, 9]))
+    >>> Linear(0.5, 0.0, 4)(torch.tensor([0, 2, 9]))
     tensor([0.5000, 0.2500, 0.0000])
     """
-    check_number("start", start, low=0)
-    check_number("end", end, low=0)
-    check_integer("steps", steps, low=1)
-    return lambda step: start + (end - start) * (step / steps).clamp(max=1.0)
+
+    start: float
+    end: float
+    steps: int
+
+    def __post_init__(self) -> None:
+        check_number("start", self.start, low=0)
+        check_number("end", self.end, low=0)
+        check_integer("steps", self.steps, low=1)
+
+    def __call__(self, step: Int[Tensor, " rows"]) -> Float[Tensor, " rows"]:
+        """The value after so many tokens."""
+        return self.start + (self.end - self.start) * (step / self.steps).clamp(max=1.0)
+
+    @override
+    def __str__(self) -> str:
+        return f"linear:{self.start:g}:{self.end:g}:{self.steps}"
 
 
-def only_first(beta: float, steps: int) -> Schedule:
-    """β for the first `steps` tokens, where samples part ways, then plain sampling.
+@final
+@dataclass(frozen=True)
+class OnlyFirst:
+    """β for the first `steps` tokens, where samples part ways, then plain sampling. As text: only_first:BETA:STEPS.
 
     Raises:
         ValueError: `beta` is negative or not finite, or `steps` is below 1.
 
-    >>> only_first(0.25, 2)(torch.tensor([0, 1, 2]))
+    >>> OnlyFirst(0.25, 2)(torch.tensor([0, 1, 2]))
     tensor([0.2500, 0.2500, 0.0000])
     """
-    check_number("beta", beta, low=0)
-    check_integer("steps", steps, low=1)
-    return lambda step: torch.where(step < steps, beta, 0.0)
+
+    beta: float
+    steps: int
+
+    def __post_init__(self) -> None:
+        check_number("beta", self.beta, low=0)
+        check_integer("steps", self.steps, low=1)
+
+    def __call__(self, step: Int[Tensor, " rows"]) -> Float[Tensor, " rows"]:
+        """The value after so many tokens."""
+        return torch.where(step < self.steps, self.beta, 0.0)
+
+    @override
+    def __str__(self) -> str:
+        return f"only_first:{self.beta:g}:{self.steps}"
+
+
+_NAMED: dict[str, Callable[..., Schedule]] = {"linear": Linear, "only_first": OnlyFirst}
+
+
+def parse_value(name: str, text: float | str) -> float | Schedule:
+    """A number, or a schedule from its text such as "linear:0.5:0:64"; for the command line and configuration files.
+
+    Args:
+        name: of the argument, for the error.
+        text: a number as it is, or the text.
+
+    Raises:
+        ValueError: it is neither, or the schedule's values are out of range.
+
+    >>> parse_value("beta", "only_first:0.25:16")
+    OnlyFirst(beta=0.25, steps=16)
+    """
+    if not isinstance(text, str):
+        return text
+    kind, _, rest = text.partition(":")
+    cls = _NAMED[check_choice(f"{name} must be a number or a schedule, whose name", kind, _NAMED)]
+    form = [kind, *(word.upper() for word in inspect.signature(cls).parameters)]
+    wanted = f"{name} must be a number or a schedule such as {':'.join(form)}, got {text!r}"
+    *values, steps = rest.split(":")
+    if len(values) + 2 != len(form):
+        raise ValueError(wanted)
+    try:
+        return cls(*map(float, values), int(steps))
+    except ValueError as error:
+        raise ValueError(f"{wanted}: {error}") from error
+
+
+def name_value(value: float | Schedule) -> float | str:
+    """A number as it is, a schedule by its text, any other function by its name: for the record."""
+    if isinstance(value, Linear | OnlyFirst):
+        return str(value)
+    return getattr(value, "__qualname__", repr(value)) if callable(value) else value
 
 
 def check_schedule(name: str, schedule: Schedule, steps: Int[Tensor, " steps"], *, low: float, high: float) -> None:
@@ -55,7 +126,7 @@ def check_schedule(name: str, schedule: Schedule, steps: Int[Tensor, " steps"], 
     values: object = schedule(steps)
     if not isinstance(values, Tensor) or values.shape != steps.shape:
         raise TypeError(
-            f"{name} must be a schedule that gives a number for each row, such as esamp.schedules.linear(1.0, 0.5, 9), "
+            f"{name} must be a schedule that gives a number for each row, such as esamp.schedules.Linear(1.0, 0.5, 9), "
             f"got {schedule!r}, which gives {values!r}"
         )
     wrong = ~(values.isfinite() & (values >= low) & (values <= high))

@@ -14,7 +14,7 @@ from torch import nn
 from transformers import PreTrainedTokenizerFast
 
 from esamp import BetaMix, Distiller, ESampSampler, MLPDistiller
-from esamp.schedules import linear
+from esamp.schedules import Linear
 from esamp.testing.models import tiny_model, tiny_tokenizer
 
 NAN, INF = float("nan"), float("inf")
@@ -135,10 +135,10 @@ GENERATE: list[tuple[dict[str, Any], type[Exception], tuple[str, ...]]] = [
     ({"beta": torch.ones(2, dtype=torch.bool)}, TypeError, ("beta must be a tensor of real", "bool", "beta.float()")),
     ({"beta": torch.ones(2) * 1j}, TypeError, ("beta must be a tensor of real", "complex64", "beta.float()")),
     ({"beta": lambda step: step - 2.0}, ValueError, ("beta must be", "[0, 1e+06]", "-2 at step 0", "change its end")),
-    ({"beta": lambda step: 0.5}, TypeError, ("beta must be a schedule", "gives 0.5", "esamp.schedules.linear")),
-    ({"temperature": linear(1.0, 0.0, 4)}, ValueError, ("temperature must be", "got 0 at step 4", "number of steps")),
+    ({"beta": lambda step: 0.5}, TypeError, ("beta must be a schedule", "gives 0.5", "esamp.schedules.Linear")),
+    ({"temperature": Linear(1.0, 0.0, 4)}, ValueError, ("temperature must be", "got 0 at step 4", "number of steps")),
     ({"temperature": lambda step: step / 0.0}, ValueError, ("temperature must be", "nan at step 0")),
-    ({"temperature": print}, TypeError, ("temperature must be a schedule", "gives None", "esamp.schedules.linear")),
+    ({"temperature": print}, TypeError, ("temperature must be a schedule", "gives None", "esamp.schedules.Linear")),
     ({"waves": 0}, ValueError, ("waves must be an integer in [1, 2]", "got 0", "at least one sample")),
     ({"waves": 3}, ValueError, ("waves must be an integer in [1, 2]", "got 3", "at least one sample")),
     ({"waves": 1.0}, TypeError, ("waves must be an integer", "got 1.0")),

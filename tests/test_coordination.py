@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from esamp import ESampSampler
-from esamp.distillers import FrozenDistiller, RecursiveLeastSquaresDistiller
-from esamp.schedules import linear, only_first
+from esamp.distillers import FrozenDistiller, HierarchicalDistiller, RecursiveLeastSquaresDistiller
+from esamp.schedules import Linear, OnlyFirst
 from esamp.sharing import ByKey
 from esamp.testing.models import tiny_model
 
@@ -112,17 +112,17 @@ def test_a_distiller_may_learn_from_the_prompt_first(sampler, model, tokenizer):
 
 def test_beta_by_schedule(sampler):
     constant = sampler.generate(PROMPTS, **SETTINGS, beta=0.5)
-    assert tokens(sampler.generate(PROMPTS, **SETTINGS, beta=linear(0.5, 0.5, 1))) == tokens(constant)
-    short = sampler.generate(PROMPTS, **SETTINGS, beta=only_first(0.5, 3))
+    assert tokens(sampler.generate(PROMPTS, **SETTINGS, beta=Linear(0.5, 0.5, 1))) == tokens(constant)
+    short = sampler.generate(PROMPTS, **SETTINGS, beta=OnlyFirst(0.5, 3))
     assert torch.equal(short.samples[0][0].kl[:3], constant.samples[0][0].kl[:3])
     assert not short.samples[0][0].kl[3:].any()
 
 
 def test_temperature_by_schedule(sampler):
     constant = sampler.generate(PROMPTS, **SETTINGS, temperature=0.8)
-    assert tokens(sampler.generate(PROMPTS, **SETTINGS, temperature=linear(0.8, 0.8, 1))) == tokens(constant)
+    assert tokens(sampler.generate(PROMPTS, **SETTINGS, temperature=Linear(0.8, 0.8, 1))) == tokens(constant)
     plain = {**SETTINGS, "beta": 0.0}
-    cold = sampler.generate(PROMPTS, **plain, temperature=linear(1.0, 1e-3, 4))
+    cold = sampler.generate(PROMPTS, **plain, temperature=Linear(1.0, 1e-3, 4))
     greedy = sampler.generate(PROMPTS, **plain, temperature=1e-3)
     warm = sampler.generate(PROMPTS, **plain)
     assert cold.samples[0][0].token_ids[0] == warm.samples[0][0].token_ids[0]
@@ -140,3 +140,71 @@ def test_a_frozen_distiller_learns_in_no_wave(model, tokenizer):
 def test_bad_waves_are_named(sampler, waves):
     with pytest.raises((ValueError, TypeError), match="waves"):
         sampler.generate(PROMPTS, **SETTINGS, waves=waves)
+
+
+def test_each_prompt_may_have_its_own_number_of_samples(sampler):
+    counts = [1, 4, 3]
+    result = sampler.generate(PROMPTS, **{**SETTINGS, "n": counts})
+    for prompt, count in enumerate(counts):
+        alone = sampler.generate(PROMPTS[prompt], **{**SETTINGS, "n": count})
+        assert tokens(result, prompt) == tokens(alone)
+    assert result.settings["n"] == counts
+
+
+def test_ragged_samples_come_in_waves_too(sampler):
+    counts = [1, 4, 3]
+    settings = {**SETTINGS, "n": counts, "waves": 3}
+    result = sampler.generate(PROMPTS, **settings)
+    assert [[sample.index for sample in samples] for samples in result.samples] == [[0], [0, 1, 2, 3], [0, 1, 2]]
+    for prompt, count in enumerate(counts[1:], 1):
+        alone = sampler.generate(PROMPTS[prompt], **{**settings, "n": count})
+        assert tokens(result, prompt) == tokens(alone)
+    # A β for each sample stays with its sample.
+    beta = torch.tensor([[0.0, 0.0, 0.0, 0.0], [0.0, 0.0, 1.0, 0.0], [0.0, 0.0, 0.0, 0.0]])
+    kl = sampler.generate(PROMPTS, **settings, beta=beta).samples
+    tilted = [[bool(sample.kl.sum() > 0) for sample in samples] for samples in kl]
+    assert tilted == [[False], [False, False, True, False], [False, False, False]]
+
+
+def test_prompts_learn_before_ragged_samples_too(model, tokenizer):
+    distiller = RecursiveLeastSquaresDistiller(features=16, ridge=0.1)
+    sampler = ESampSampler(model, tokenizer, distiller=distiller, beta=1.0, learn_prompt=True)
+    together = sampler.generate(PROMPTS, **{**SETTINGS, "n": [4, 1, 2]})
+    losses = sampler.generate(PROMPTS[:1], **SETTINGS).diagnostics.loss
+    torch.testing.assert_close(together.diagnostics.loss[:1], losses, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("n", "message"),
+    [
+        ([1, 2], "n must be a number, or one for each of the 3 prompts, got 2 of them"),
+        ([1, 0, 2], r"n\[1\] must be an integer >= 1, got 0"),
+    ],
+)
+def test_ragged_numbers_are_checked(sampler, n, message):
+    with pytest.raises(ValueError, match=message):
+        sampler.generate(PROMPTS, **{**SETTINGS, "n": n})
+
+
+def test_prompts_of_one_domain_share_that_level(model, tokenizer):
+    def losses(domains, prompts, batch_size=None):
+        trunk, domain, leaf = (RecursiveLeastSquaresDistiller(features=16, ridge=0.1) for _ in range(3))
+        distiller = HierarchicalDistiller(trunk=FrozenDistiller(trunk), domain=domain, leaf=FrozenDistiller(leaf))
+        sampler = ESampSampler(model, tokenizer, distiller=distiller, domains=domains)
+        settings = {**SETTINGS, "beta": torch.zeros(4), "batch_size": batch_size}
+        return sampler.generate(prompts, **settings).diagnostics.loss
+
+    prompts = [*PROMPTS[:2], PROMPTS[0]]
+    apart, together = losses(ByKey("abc"), prompts), losses(ByKey("aba"), prompts)
+    torch.testing.assert_close(apart[0], apart[2])
+    # The first and the last prompt teach one domain; the one between them notices nothing.
+    assert not torch.isclose(together[0, 1:], apart[0, 1:]).any()
+    torch.testing.assert_close(together[1], apart[1])
+    # A batch numbers its own domains.
+    torch.testing.assert_close(losses(ByKey("cba"), prompts, batch_size=1), apart)
+
+
+def test_domains_need_a_distiller_that_has_them(model, tokenizer):
+    sampler = ESampSampler(model, tokenizer, domains="whole_batch")
+    with pytest.raises(ValueError, match="domains must be None for RecursiveLeastSquaresDistiller"):
+        sampler.generate(PROMPTS, **SETTINGS)

@@ -46,10 +46,10 @@ def test_rows_are_picked_by_mask_too() -> None:
 
 def test_prompts_of_one_group_get_lanes_of_their_own() -> None:
     beta = torch.arange(6.0).view(3, 2)
-    rows = Rows.of_prompts(torch.tensor([1, 0, 1]), beta, first_sample=4)
+    rows = Rows.of_prompts(torch.tensor([1, 0, 1]), beta, first_sample=torch.tensor([4, 0, 4]))
     assert rows.slot.tolist() == [1, 1, 0, 0, 1, 1]
     assert rows.lane.tolist() == [0, 1, 0, 1, 2, 3]
-    assert rows.sample.tolist() == [4, 5, 4, 5, 4, 5]
+    assert rows.sample.tolist() == [4, 5, 0, 1, 4, 5]
     assert rows.beta.tolist() == [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]
 
 

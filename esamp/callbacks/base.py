@@ -24,13 +24,15 @@ class GenerateStart:
 
     Attributes:
         prompts: number of prompts.
-        n: samples per prompt.
+        n: samples of each prompt: one number where they are all equal.
+        samples: number of samples in all.
         max_new_tokens: longest sample.
         settings: every setting of the run.
     """
 
     prompts: int
-    n: int
+    n: int | list[int]
+    samples: int
     max_new_tokens: int
     settings: dict[str, Any]
 

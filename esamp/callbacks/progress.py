@@ -31,7 +31,7 @@ class ProgressBar(Callback):
 
     @override
     def on_generate_start(self, start: GenerateStart) -> None:
-        self._total = start.prompts * start.n
+        self._total = start.samples
         self._finished = 0
         # An upper bound: samples may end before max_new_tokens; the bar's total shrinks as they do.
         bound = self._total * start.max_new_tokens

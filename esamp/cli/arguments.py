@@ -8,6 +8,7 @@ from typing import Any
 from esamp.cli.parsing import Parser
 from esamp.cli.spelling import PARTS
 from esamp.sampler import ESampSampler
+from esamp.schedules import parse_value
 
 __all__ = ["add_filters", "add_model", "add_sampler", "make_sampler"]
 
@@ -22,8 +23,13 @@ def add_sampler(parser: Parser) -> None:
     _add_part(group, "fusion", "how the prediction tilts the logits")
     _add_part(group, "scheduler", "when the distiller works")
     _add_part(group, "sharing", "which prompts share a distiller")
+    _add_part(group, "domains", "which prompts are of one domain, for a hierarchical distiller with such a level")
     group.add_argument(
-        "--sampler.beta", type=float, default=_BUILT["beta"], metavar="B", help=f"strength; 0: off ({_BUILT['beta']})"
+        "--sampler.beta",
+        type=float | str,
+        default=_BUILT["beta"],
+        metavar="B",
+        help=f"strength, or its schedule such as linear:0.5:0:64 or only_first:0.25:16; 0: off ({_BUILT['beta']})",
     )
     group.add_argument(
         "--sampler.warmup",
@@ -47,10 +53,10 @@ def add_filters(parser: Parser) -> None:
     group = parser.group("what may be drawn")
     group.add_argument(
         "--temperature",
-        type=float,
+        type=float | str,
         default=_DRAWN["temperature"],
         metavar="T",
-        help=f"flattens above 1 ({_DRAWN['temperature']})",
+        help=f"flattens above 1; or its schedule such as linear:1.5:1:32 ({_DRAWN['temperature']})",
     )
     group.add_argument("--top-k", type=int, default=None, metavar="K", help="only the K most probable tokens (off)")
     group.add_argument("--top-p", type=float, default=None, metavar="P", help="only the smallest set of mass P (off)")
@@ -84,19 +90,19 @@ def make_sampler(options: Any) -> ESampSampler:
         TypeError: an argument of a part is of the wrong type.
         ValueError: an argument is out of range, or the model cannot be loaded or tapped.
     """
-    return ESampSampler.from_pretrained(
-        options.model, dtype=options.dtype, device=options.device, **vars(options.sampler)
-    )
+    parts = {**vars(options.sampler), "beta": parse_value("beta", options.sampler.beta)}
+    return ESampSampler.from_pretrained(options.model, dtype=options.dtype, device=options.device, **parts)
 
 
 def _add_part(group: Any, name: str, text: str) -> None:
     registry, default = PARTS[name], _BUILT[name]
-    cls = registry.resolve(default)
+    cls = None if default is None else registry.resolve(default)
     group.add_subclass_arguments(
         registry.base,
         f"sampler.{name}",
         as_group=False,
-        default={"class_path": f"{cls.__module__}.{cls.__qualname__}"},
+        required=False,
+        default=None if cls is None else {"class_path": f"{cls.__module__}.{cls.__qualname__}"},
         metavar="NAME",
-        help=f"{text}: {', '.join(registry.names())}, or the dotted path of a class ({default})",
+        help=f"{text}: {', '.join(registry.names())}, or the dotted path of a class ({default or 'off'})",
     )

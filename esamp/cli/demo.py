@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 
-from esamp.checks import check_number
 from esamp.cli.arguments import add_model, add_sampler, make_sampler
 from esamp.cli.console import make_console, show_prompt, show_samples, show_scores
 from esamp.cli.files import check_writable
@@ -20,6 +19,7 @@ from esamp.cli.spelling import Spelling
 from esamp.engines.huggingface.embedded import EMBEDDED_NAME
 from esamp.metrics import MiniLM, score
 from esamp.sampler import ESampSampler
+from esamp.schedules import name_value
 
 __all__ = ["PROMPTS", "parser", "run"]
 
@@ -55,7 +55,8 @@ def parser() -> Parser:
 def run(options: Any) -> int:
     """Sample twice, print, write the page; its path is the last line."""
     out = check_writable("out", options.out)
-    check_number("beta", options.sampler.beta, low=0, low_open=True, hint="0 is plain sampling, shown anyway")
+    if options.sampler.beta == 0:
+        raise ValueError("beta must be > 0, got 0; plain sampling is shown anyway")
     check_jinja()
     console = make_console()
     with quiet():
@@ -100,7 +101,13 @@ def _facts(sampler: ESampSampler, options: Any, runs: dict[str, Run]) -> list[tu
     named = {"samples": "n", "longest sample": "max_new_tokens", "temperature": "temperature", "min-p": "min_p"}
     parts = [(part, str(settings[part])) for part in ("distiller", "fusion", "scheduler")]
     numbers = [(label, f"{settings[key]:g}") for label, key in named.items()]
-    return [("model", str(options.model)), *parts, ("β", f"{sampler.beta:g}"), *numbers, ("seed", str(options.seed))]
+    return [
+        ("model", str(options.model)),
+        *parts,
+        ("β", str(name_value(sampler.beta))),
+        *numbers,
+        ("seed", str(options.seed)),
+    ]
 
 
 def _write(out: Path, text: str) -> None:

@@ -18,6 +18,7 @@ from esamp.cli.quiet import quiet
 from esamp.cli.runs import timed_run
 from esamp.cli.spelling import Spelling
 from esamp.metrics import Embedder, MiniLM, score
+from esamp.schedules import parse_value
 
 __all__ = ["parser", "run"]
 
@@ -92,7 +93,7 @@ class _Lines(Callback):
 
     @override
     def on_generate_start(self, start: GenerateStart) -> None:
-        self.total = start.prompts * start.n
+        self.total = start.samples
 
     def summary(self) -> str:
         """How many samples are saved, and where."""
@@ -107,15 +108,17 @@ class _Lines(Callback):
 
 def _generate(options: Any, lines: _Lines) -> None:
     prompts = _prompts(options.prompts, options.prompts_file)
-    filters = Filters(options.temperature, options.top_k, options.top_p, options.min_p)
+    temperature = parse_value("temperature", options.temperature)
+    filters = Filters(temperature, options.top_k, options.top_p, options.min_p)
     sampler = make_sampler(options)
-    compare = not options.no_compare and sampler.beta > 0
+    explores = sampler.beta != 0
+    compare = not options.no_compare and explores
     embedder, note = _embedder() if not options.no_compare else (None, "")
     arguments: dict[str, Any] = {
         "n": options.n,
         "waves": options.waves,
         "max_new_tokens": options.max_new_tokens,
-        "temperature": options.temperature,
+        "temperature": temperature,
         "top_k": options.top_k,
         "top_p": options.top_p,
         "min_p": options.min_p,
@@ -127,7 +130,7 @@ def _generate(options: Any, lines: _Lines) -> None:
     console = make_console()
     console.print(f"Pipeline of a decode step, {options.model}, seed {options.seed}", style="bold", markup=False)
     console.print(sampler.describe(filters), "", sep="\n", markup=False)
-    name = "ESamp" if sampler.beta > 0 else "plain"
+    name = "ESamp" if explores else "plain"
     callbacks = [JSONLWriter(options.json), lines] if options.json else [lines]
     explored = timed_run(sampler, prompts, name, callbacks, **arguments)
     for prompt, samples in zip(prompts, explored.result.samples, strict=True):

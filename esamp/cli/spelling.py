@@ -29,6 +29,7 @@ PARTS: dict[str, Registry[Any]] = {
     "fusion": fusions,
     "scheduler": schedulers,
     "sharing": sharings,
+    "domains": sharings,
 }
 """Registry of each part of the sampler."""
 

@@ -63,6 +63,17 @@ class Distiller(nn.Module, ABC):
     def bind(self, head: Head) -> None:
         """The frozen LM head, shown once before `setup` to distillers whose target or loss is in the vocabulary."""
 
+    def assign_domains(self, domains: Int[Tensor, " groups"]) -> None:
+        """Say which domain each group belongs to, after `setup`; all are of domain 0 before.
+
+        Raises:
+            ValueError: the distiller has no level of domains.
+        """
+        raise ValueError(
+            f"domains must be None for {type(self).__name__}, which has no such level; use "
+            "HierarchicalDistiller(domain=...)"
+        )
+
     def target(self, deep: Float[Tensor, "rows d"], tokens: Int[Tensor, " rows"]) -> Float[Tensor, "rows d"]:
         """What `learn` is to predict, from hᴸ and the tokens drawn in the step; hᴸ itself by default."""
         return deep

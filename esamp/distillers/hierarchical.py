@@ -59,14 +59,12 @@ class HierarchicalDistiller(Distiller):
         if self.domain is not None:
             self.domain.setup(hidden_size, groups, everyone)
 
+    @override
     def assign_domains(self, domains: Int[Tensor, " groups"]) -> None:
-        """Say which domain each group belongs to, after `setup`; all are of domain 0 before.
-
-        Raises:
-            ValueError: there is no domain level.
-        """
         if self.domain is None:
-            raise ValueError("domains cannot be assigned: the distiller has no domain level; pass domain=...")
+            raise ValueError(
+                "domains must be None for a HierarchicalDistiller without a level of them; give it one: domain=..."
+            )
         self.domain.owner.copy_(domains)
 
     @override

@@ -34,6 +34,10 @@ class DistillerWrapper(Distiller):
         self.inner.setup(hidden_size, groups, device)
 
     @override
+    def assign_domains(self, domains: Int[Tensor, " groups"]) -> None:
+        self.inner.assign_domains(domains)
+
+    @override
     def forward(self, shallow: Float[Tensor, "groups rows d"]) -> Float[Tensor, "groups rows d"]:
         return self.inner(shallow)
 

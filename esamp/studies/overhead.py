@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from esamp.callbacks import Callback
 from esamp.checks import check_integer
 from esamp.sampler import ESampSampler
+from esamp.schedules import Schedule
 
 __all__ = ["Overhead", "measure_overhead"]
 
@@ -76,7 +77,7 @@ def measure_overhead(
     if sampler.beta == 0:
         raise ValueError("beta must be > 0 to measure what ESamp adds, got 0; give the sampler one, such as 0.25")
 
-    def seconds(seed: int, beta: float) -> float:
+    def seconds(seed: int, beta: float | Schedule) -> float:
         start = time.perf_counter()
         sampler.generate(
             prompts,

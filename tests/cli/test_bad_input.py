@@ -11,7 +11,10 @@ BAD = {
     "n is a word": (["Hi", "-n", "many"], "n must be an integer, got 'many'"),
     "no value": (["Hi", "--seed"], "--seed needs a value"),
     "beta is negative": (["Hi", "--beta", "-1"], "beta must be a finite number in [0, 1e+06], got -1.0"),
-    "beta is not a number": (["Hi", "--beta", "nan"], "beta must be a finite number, got 'nan'"),
+    "beta is not a number": (["Hi", "--beta", "nan"], "beta must be a number or a schedule"),
+    "beta is a word": (["Hi", "--beta", "x"], "beta must be a number or a schedule, whose name must be one of linear"),
+    "a schedule is short": (["Hi", "--beta", "linear:1:3"], "such as linear:START:END:STEPS, got 'linear:1:3'"),
+    "a schedule of words": (["Hi", "--temperature", "linear:1:x:3"], "temperature must be a number or a schedule such"),
     "temperature is zero": (["Hi", "--temperature", "0"], "temperature must be a finite number in [1e-06, inf), got 0"),
     "min_p is one": (["Hi", "--min-p", "1"], "min_p must be a finite number in [0, 1), got 1.0"),
     "min_p is a word": (["Hi", "--min-p", "x"], "min_p must be a finite number, got 'x'"),
@@ -84,7 +87,7 @@ def test_an_unknown_command_gets_the_nearest(esamp):
 @pytest.mark.parametrize(
     ("argv", "said"),
     [
-        (["--beta", "0"], "beta must be a finite number in (0, inf), got 0.0; 0 is plain sampling"),
+        (["--beta", "0"], "beta must be > 0, got 0; plain sampling is shown anyway"),
         (["-n", "0"], "n must be an integer >= 1, got 0"),
         (["--out", "/"], "out must be a file, got the folder '/'"),
     ],

@@ -89,7 +89,7 @@ def test_a_prompt_costs_twenty_times_less_memory_than_with_the_papers_mlp():
 def test_domains_need_a_domain_level():
     distiller = make()
     distiller.setup(D, 2)
-    with pytest.raises(ValueError, match=r"no domain level; pass domain="):
+    with pytest.raises(ValueError, match=r"without a level of them; give it one: domain="):
         distiller.assign_domains(torch.zeros(2, dtype=torch.int64))
 
 

@@ -49,7 +49,8 @@ def test_stays_exact_and_positive_over_a_long_run_of_nearly_collinear_rows():
     deep = torch.randn(1, 1, D, generator=generator).expand(2000, 4, D)
     for step in range(2000):
         loss = distiller.learn(shallow[step][None], deep[step][None], torch.ones(1, 4))
-    covariance = (distiller._root[0] @ distiller._root[0].T).double()
+    root = distiller._root[0].double()
+    covariance = root @ root.T
     assert torch.linalg.eigvalsh(covariance).min() > -1e-9
     assert loss.item() < 1e-4 * deep.square().mean().item()
 

@@ -29,8 +29,9 @@ class Batch:
         prompts: token ids of each prompt.
         first_prompt: index of the first of them among all prompts of the call.
         group: slot of each prompt, int64 [prompts].
-        beta: β of each sample, float32 [prompts, n].
-        first_sample: sample index of the first of each prompt's n.
+        beta: β of each sample, float32 [prompts, n]; n is the largest of `counts`.
+        counts: samples of each prompt, int64 [prompts].
+        first_sample: sample index of the first of each prompt's samples, int64 [prompts].
         max_new_tokens: longest sample.
         seed: of the draws.
         stop: strings that end a sample.
@@ -42,7 +43,8 @@ class Batch:
     first_prompt: int
     group: Tensor
     beta: Tensor
-    first_sample: int
+    counts: Tensor
+    first_sample: Tensor
     max_new_tokens: int
     seed: int
     stop: Sequence[str] = ()
@@ -51,7 +53,7 @@ class Batch:
 
     @property
     def n(self) -> int:
-        """Samples of each prompt."""
+        """Most samples that a prompt has; each has so many places in the batch, of which it fills the first."""
         return self.beta.shape[1]
 
     @property
@@ -71,8 +73,10 @@ class DecodeLoop:
         self.policy = policy
         self.batch = batch
         self.history = History(batch.beta.numel(), batch.groups, batch.max_new_tokens, engine.device)
-        self.rows = Rows.of_prompts(batch.group.to(engine.device), batch.beta.to(engine.device), batch.first_sample)
-        self._place = torch.arange(len(self.rows), device=engine.device)
+        self._seats = Rows.of_prompts(*(t.to(engine.device) for t in (batch.group, batch.beta, batch.first_sample)))
+        taken = torch.arange(batch.n) < batch.counts.unsqueeze(1)
+        self._place = taken.flatten().nonzero().squeeze(1).to(engine.device)
+        self.rows = self._seats[self._place]
         self._taps = Taps(engine.model, sequences=batch.learn_prompt)
         self._step = 0
         self._cache: Any = None
@@ -137,18 +141,19 @@ class DecodeLoop:
         self._taps.on_shallow = lambda shallow: self.policy.begin(shallow, self.rows)
 
     def _learn_prompt(self, ids: Tensor) -> None:
-        """Show the policy the prompt's positions but the last, n of each prompt at a time, in the lanes of its rows."""
+        """Show the policy the prompt's positions but the last, n of each prompt at a time, in its seats' lanes."""
         shallow, deep = self._taps.sequences()
         before_last = ids.shape[1] - 1
+        seat = torch.arange(len(self._seats), device=ids.device) % self.batch.n
         for start in range(0, before_last, self.batch.n):
             chunk = slice(start, min(start + self.batch.n, before_last))
             following = slice(chunk.start + 1, chunk.stop + 1)
-            rows = self.rows[self._place % self.batch.n < chunk.stop - chunk.start]
+            seats = self._seats[seat < chunk.stop - chunk.start]
             self.policy.prefill(
                 shallow[:, chunk].flatten(0, 1),
                 deep[:, chunk].flatten(0, 1),
                 ids[:, following].flatten(),
-                rows,
+                seats,
                 self._mask[:, chunk].flatten() > 0,
             )
 
@@ -184,7 +189,7 @@ class DecodeLoop:
         cuts = [text.find(stop) for stop in self.batch.stop if stop in text] if reason == "stop" else []
         return Sample(
             prompt=self.batch.first_prompt + place // self.batch.n,
-            index=self.batch.first_sample + place % self.batch.n,
+            index=int(self.batch.first_sample[place // self.batch.n]) + place % self.batch.n,
             text=text[: min(cuts)] if cuts else text,
             token_ids=history.tokens[place, :end].clone(),
             log_probs=history.log_probs[place, :end].clone(),
