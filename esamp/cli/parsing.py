@@ -8,13 +8,13 @@ import inspect
 import pydoc
 import re
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
 import jsonargparse
 from typing_extensions import override
 
-from esamp.cli.spelling import Spelling
+from esamp.cli.spelling import Spelling, canonical_config
 
 __all__ = ["Parser"]
 
@@ -61,8 +61,27 @@ class Parser:
             TypeError: a part's argument is of the wrong type.
             ValueError: an option is unknown or its value is wrong.
         """
+        return self._parse(self.spelling.canonical(argv))
+
+    def parse_config(self, config: Mapping[str, Any], where: str) -> Any:
+        """The same from keys and values, such as a part of a file.
+
+        Args:
+            config: options by their keys.
+            where: they stand, for the errors.
+
+        Raises:
+            TypeError: a part's argument is of the wrong type.
+            ValueError: an option is unknown or its value is wrong.
+        """
         try:
-            parsed = self._parser.parse_args(self.spelling.canonical(argv))
+            return self._parse([f"--config={canonical_config(config, where)}"])
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"{where}: {error}") from error
+
+    def _parse(self, argv: list[str]) -> Any:
+        try:
+            parsed = self._parser.parse_args(argv)
         except argparse.ArgumentError as error:
             raise ValueError(self._explain(error.message)) from error
         return self._parser.instantiate(parsed)

@@ -22,7 +22,7 @@ from esamp.registry import Registry
 from esamp.schedulers import schedulers
 from esamp.sharing import sharings
 
-__all__ = ["PARTS", "SAMPLER_KEYS", "Spelling"]
+__all__ = ["PARTS", "SAMPLER_KEYS", "Spelling", "canonical_config", "read_yaml"]
 
 PARTS: dict[str, Registry[Any]] = {
     "distiller": distillers,
@@ -83,7 +83,7 @@ class Spelling:
             if name.endswith(".help"):
                 return [f"{name}={_value(name, value)}"]
             if name == "--config":
-                configs.append(f"--config={_read_config(value)}")
+                configs.append(f"--config={canonical_config(read_yaml('config', value), repr(value))}")
             elif name in self.lists or name == f"--{self.positional}":
                 lists.setdefault(name, []).append(value)
             else:
@@ -123,9 +123,17 @@ def _part(key: str, value: Any) -> Any:
     return value
 
 
-def _read_config(path: str) -> str:
-    """A configuration file as JSON in the parser's spelling."""
-    wanted = "config must be a YAML file with the options as keys"
+def read_yaml(name: str, path: str) -> dict[str, Any]:
+    """A YAML file of options, underscores in its keys.
+
+    Args:
+        name: of the option that the file was given with, for the errors.
+        path: of the file.
+
+    Raises:
+        ValueError: it cannot be read, is no YAML, or holds something else than keys and values.
+    """
+    wanted = f"{name} must be a YAML file with the options as keys"
     try:
         loaded: Any = jsonargparse.get_loader("yaml")(Path(path).read_text())
     except (OSError, UnicodeDecodeError) as error:
@@ -134,13 +142,26 @@ def _read_config(path: str) -> str:
         raise ValueError(f"{wanted}, and {path!r} is no YAML: {error}") from error
     if not isinstance(loaded, Mapping | None):
         raise ValueError(f"{wanted}, and {path!r} holds a {type(loaded).__name__}; see --print_config")
-    config = {str(key).replace("-", "_"): value for key, value in (loaded or {}).items()}
+    return {str(key).replace("-", "_"): value for key, value in (loaded or {}).items()}
+
+
+def canonical_config(config: Mapping[str, Any], where: str) -> str:
+    """Options by their short keys as JSON in the parser's spelling.
+
+    Args:
+        config: the options.
+        where: they stand, for the errors.
+
+    Raises:
+        ValueError: a part's name is unknown, or an option stands there twice.
+    """
+    config = dict(config)
     sampler = config.pop("sampler", None) or {}
     if not isinstance(sampler, Mapping):
-        raise ValueError(f"sampler in {path!r} must hold its options as keys, got {sampler!r}; see --print_config")
+        raise ValueError(f"sampler in {where} must hold its options as keys, got {sampler!r}; see --print_config")
     short = {key: config.pop(key) for key in SAMPLER_KEYS if key in config}
     twice = sorted(set(short) & set(sampler))
     if twice:
-        raise ValueError(f"{twice[0]} stands twice in {path!r}, alone and under sampler; keep one of them")
+        raise ValueError(f"{twice[0]} stands twice in {where}, alone and under sampler; keep one of them")
     parts = {key: _part(key, value) if key in PARTS else value for key, value in {**sampler, **short}.items()}
     return json.dumps({**config, "sampler": parts} if parts else config)
