@@ -25,9 +25,9 @@ from esamp.studies.summary import markdown, summarise
 __all__ = ["parser", "run"]
 
 _DESCRIPTION = """\
-Runs every arm of a study with every seed, keeps each cell as parquet as soon as it is done, and writes a tidy table
-(table.parquet), the summary (summary.md) and the diversity-perplexity frontier (frontier.png, frontier.svg) to OUT.
-Run again, it goes on where it was stopped."""
+Runs every arm of a study with every seed, keeps each cell as parquet as soon as it is done, and writes a
+tidy table (table.parquet), the summary (summary.md) and the diversity-perplexity frontier (frontier.png,
+frontier.svg) to OUT. Run again, it goes on where it was stopped."""
 _EPILOG = """\
 a study is a YAML file:
   prompts: [Tell me a joke, Name a colour]     (or prompts_file: FILE)

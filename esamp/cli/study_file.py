@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from esamp.checks import check_choice
+from esamp.candidates import MIN_TEMPERATURE
+from esamp.checks import check_choice, check_flag, check_integer, check_number
 from esamp.cli.arguments import add_filters, add_sampler
 from esamp.cli.parsing import Parser
 from esamp.cli.spelling import PARTS, Spelling, read_yaml
@@ -55,18 +56,19 @@ def read_study(path: str) -> Study:
     parser = _arm_parser()
     plain = _arm(parser, "plain", {key: common[key] for key in common if key in _OPTIONS})
     temperatures = _list(read, "temperatures", _DEFAULT_TEMPERATURES)
-    sweep = [Arm.plain(float(temperature), _rest(plain)) for temperature in temperatures]
+    sweep = [Arm.plain(check_number("temperatures", each, low=MIN_TEMPERATURE), _rest(plain)) for each in temperatures]
     chosen = {**_combinations(_mapping(read, "grid")), **_mapping(read, "arms")}
     arms = [_arm(parser, name, {**common, **_settings(name, own)}) for name, own in chosen.items()]
+    size = read.get("batch_size")
     return Study(
         model=str(read.get("model", "smollm2-135m")),
         prompts=_prompts(read, Path(path).parent),
-        n=read.get("n", 16),
-        max_new_tokens=read.get("max_new_tokens", 64),
-        seeds=_list(read, "seeds", (0, 1, 2)),
+        n=check_integer("n", read.get("n", 16), low=2, hint="diversity is between samples"),
+        max_new_tokens=check_integer("max_new_tokens", read.get("max_new_tokens", 64), low=1),
+        seeds=[check_integer("seeds", seed, low=0) for seed in _list(read, "seeds", (0, 1, 2))],
         arms=[*sweep, *arms],
-        chat=bool(read.get("chat", True)),
-        batch_size=read.get("batch_size"),
+        chat=check_flag("chat", read.get("chat", True)),
+        batch_size=None if size is None else check_integer("batch_size", size, low=1),
     )
 
 
@@ -141,7 +143,7 @@ def _mapping(read: dict[str, Any], key: str) -> dict[str, Any]:
     return {str(name).replace("-", "_") if key != "arms" else str(name): each for name, each in value.items()}
 
 
-def _list(read: dict[str, Any], key: str, default: Sequence[float]) -> list[Any]:
+def _list(read: dict[str, Any], key: str, default: Sequence[Any]) -> list[Any]:
     value = read.get(key, list(default))
     if not isinstance(value, list):
         raise ValueError(f"{key} must be a list, got {value!r}; write [{value}]")

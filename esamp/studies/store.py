@@ -25,7 +25,7 @@ def arrow() -> Any:
         import pyarrow
         import pyarrow.parquet  # pyright: ignore[reportUnusedImport]  (loads the submodule)
     except ModuleNotFoundError as error:
-        raise ModuleNotFoundError("studies are kept as parquet, which needs pyarrow: pip install pyarrow") from error
+        raise ModuleNotFoundError('studies are kept as parquet, by pyarrow: pip install "esamp[studies]"') from error
     return pyarrow
 
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import esamp
-from esamp.checks import check_integer
 from esamp.studies.arm import Arm
 
 __all__ = ["Cell", "Study"]
@@ -46,10 +45,6 @@ class Study:
     batch_size: int | None = None
 
     def __post_init__(self) -> None:
-        check_integer("n", self.n, low=2, hint="diversity is between samples")
-        check_integer("max_new_tokens", self.max_new_tokens, low=1)
-        for seed in self.seeds:
-            check_integer("seeds", seed, low=0)
         if len(self.prompts) < 2:
             raise ValueError(f"prompts must hold at least 2, got {self.prompts!r}; intervals come from resampling them")
         if not self.seeds:
