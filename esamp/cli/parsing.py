@@ -115,7 +115,9 @@ class Parser:
 
     def _keys(self) -> list[str]:
         defaults = self._parser.get_defaults().as_dict()
-        return [key for key in defaults if key != "sampler"] + list(defaults.get("sampler", ()))
+        plain = [key for key in defaults if key not in ("sampler", "trainer")]
+        trainer = [f"trainer.{key}" for key in defaults.get("trainer", ())]
+        return [*plain, *trainer, *defaults.get("sampler", ())]
 
 
 class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
