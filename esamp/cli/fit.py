@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import inspect
+import shlex
 import sys
 from pathlib import Path
 from typing import Any, final
@@ -18,6 +20,8 @@ from esamp.cli.parsing import Parser
 from esamp.cli.quiet import quiet
 from esamp.cli.spelling import Spelling
 from esamp.distillers import Distiller, distillers
+from esamp.distillers.start_file import arguments_of
+from esamp.engines.huggingface.embedded import EMBEDDED_NAME
 from esamp.engines.huggingface.engine import HuggingFaceEngine
 from esamp.engines.huggingface.loading import load
 from esamp.training import FitSettings, Fitted, Pairs, check_trainable, fit, read_texts, record, windows_of
@@ -25,6 +29,9 @@ from esamp.training.fitting import LAST_CHECKPOINT
 from esamp.training.module import UNEXPLAINED
 
 __all__ = ["parser", "run"]
+
+# Arguments of a distiller that say how its weights begin, which the file now does.
+_OF_THE_START = ("start", "seed")
 
 _EXAMPLES = """\
 examples:
@@ -124,25 +131,42 @@ def _fit(options: Any, console: Console) -> None:
     windows = windows_of(engine, texts, options.window)
     pairs = _record(engine, windows, settings.out / "pairs", console)
     fitted = fit(distiller, pairs, options.window - 1, settings, model=str(options.model), callbacks=[_Epochs(console)])
-    _report(console, fitted, distillers.name_of(distiller))
+    _report(console, fitted, _use(distiller, fitted.start, options.model))
 
 
 def _record(engine: HuggingFaceEngine, windows: Any, root: Path, console: Console) -> Pairs:
     with tqdm(total=len(windows), desc="recording", unit="window", disable=not sys.stderr.isatty(), leave=False) as bar:
-        pairs, reused = record(engine, windows, root, lambda done, _: bar.update(done - bar.n))
+
+        def progress(done: int, total: int) -> None:
+            bar.update(done - bar.n)
+
+        pairs, reused = record(engine, windows, root, progress)
     told = "recorded before" if reused else "recorded now"
     console.print(f"{len(pairs)} pairs of {len(windows)} windows, {told}: {pairs.folder}", soft_wrap=True, markup=False)
     return pairs
 
 
-def _report(console: Console, fitted: Fitted, name: str) -> None:
+def _use(distiller: Distiller, start: Path, model: str) -> str:
+    """The options of `esamp generate` that start from the weights."""
+    cls = type(distiller)
+    name = distillers.name_of(distiller)
+    words = ["--distiller", name if name in distillers.names() else f"{cls.__module__}.{cls.__qualname__}"]
+    defaults = inspect.signature(cls).parameters
+    for key, value in arguments_of(distiller).items():
+        if key not in _OF_THE_START and value != defaults[key].default:
+            words += [f"--distiller.{key}", str(value)]
+    words += ["--distiller.start", str(start)]
+    return shlex.join(words if model == EMBEDDED_NAME else ["--model", model, *words])
+
+
+def _report(console: Console, fitted: Fitted, use: str) -> None:
     lines = [
         "",
         f"variance unexplained on held-out text: {fitted.before:.3f} before, {fitted.after:.3f} after "
         f"(epoch {fitted.epoch} of {fitted.epochs}; 1: as good as the best constant)",
         f"start weights: {fitted.start}",
         f"last epoch:    {fitted.checkpoint} (for --resume)",
-        f'use them: esamp generate "Tell me a joke" --distiller {name} --distiller.start {fitted.start}',
+        f'use them: esamp generate "Tell me a joke" {use}',
     ]
     console.print(*lines, sep="\n", soft_wrap=True, markup=False)
 
