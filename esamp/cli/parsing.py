@@ -103,7 +103,7 @@ class Parser:
 
     def _unknown_option(self, words: str) -> str:
         word = words.split()[0].partition("=")[0].replace("--sampler.", "--")
-        known = [f"--{key.replace('_', '-')}" for key in self._keys()]
+        known = [f"--{key if '.' in key else key.replace('_', '-')}" for key in self._keys()]
         return f"unknown option {word}{_near(word, known)}; `{self._parser.prog} --help` lists them all"
 
     def _unknown_key(self, keys: str, name: str, message: str) -> str:

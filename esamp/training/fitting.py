@@ -101,10 +101,17 @@ def fit(
         )
         _train(trainer, module, data, settings.resume)
     if math.isinf(best.lowest):
-        raise ValueError(
-            f"lr must be low enough that training does not diverge, got {settings.lr:g}; try a tenth of it"
-        )
+        raise ValueError(_why_nothing(trainer, settings))
     return Fitted(best.path, settings.out / LAST_CHECKPOINT, before, best.lowest, best.epoch, trainer.current_epoch)
+
+
+def _why_nothing(trainer: Trainer, settings: FitSettings) -> str:
+    if UNEXPLAINED in trainer.callback_metrics:
+        return f"lr must be low enough that training does not diverge, got {settings.lr:g}; try a tenth of it"
+    return (
+        f"trainer.max_epochs must be above the {trainer.current_epoch} epochs of the checkpoint, got "
+        f"{trainer.max_epochs}: there was nothing to train"
+    )
 
 
 def _habits(settings: FitSettings) -> list[Callback]:
@@ -127,7 +134,7 @@ def _kept(distiller: Distiller, pairs: Pairs, settings: FitSettings) -> dict[str
     return {
         "distiller": type(distiller).__qualname__,
         "arguments": arguments_of(distiller),
-        "pairs": pairs.folder.name,
+        "recording": pairs.folder.name,
         "lr": settings.lr,
         "batch_size": settings.batch_size,
         "validation": settings.validation,

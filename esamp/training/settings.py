@@ -58,6 +58,8 @@ class FitSettings:
         if self.resume is not None:
             _check_checkpoint(self.resume)
         _check_folder(self.out)
+        hint = "trainer.max_time ends a training by the clock"
+        check_integer("trainer.max_epochs", self.trainer.get("max_epochs", 1), low=1, hint=hint)
         _check_trainer(self.trainer)
 
 
@@ -114,4 +116,4 @@ def _check_trainer(arguments: Mapping[str, Any]) -> None:
         with expected_warnings():
             Trainer(**arguments, logger=False, enable_checkpointing=False)
     except (MisconfigurationException, ValueError, TypeError) as error:
-        raise ValueError(f"trainer must have arguments that Lightning takes, got {dict(arguments)}: {error}") from error
+        raise ValueError(f"trainer must have arguments that Lightning takes, and it says: {error}") from error
