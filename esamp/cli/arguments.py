@@ -99,8 +99,8 @@ def make_sampler(options: Any) -> ESampSampler:
     return ESampSampler.from_pretrained(options.model, dtype=options.dtype, device=options.device, **parts)
 
 
-def _add_part(group: Any, name: str, text: str, default: str = "") -> None:
-    registry, default = PARTS[name], default or _BUILT[name]
+def _add_part(group: Any, name: str, text: str, chosen: str | None = None) -> None:
+    registry, default = PARTS[name], chosen or _BUILT[name]
     cls = None if default is None else registry.resolve(default)
     group.add_subclass_arguments(
         registry.base,
