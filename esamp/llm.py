@@ -39,7 +39,7 @@ class GatedMLP:
         up: W_up, [inner, d].
         down: W_down, [d, inner].
         gain: of the normalisation before it, [d].
-        stream: RMS(r) at ordinary positions.
+        stream: RMS(r) at ordinary positions, over what a normalisation after the MLP (Gemma 2) multiplies by.
         sharpness: 1 for SiLU, 1.702 for GELU, which that makes out of SiLU to within 0.02.
     """
 

@@ -69,6 +69,7 @@ def expected_warnings() -> Generator[None]:
     expected = (
         ".*does not have many workers.*",  # the pairs are memory-mapped: workers would only copy them
         ".*Checkpoint directory .* exists and is not empty.*",  # a second fit into one folder replaces the first
+        ".*The dirpath has changed from.*",  # a run that goes on in another folder keeps its best there
         ".*Consider setting `persistent_workers=True`.*",
         ".*GPU available but not used.*",  # somebody asked for the CPU
         ".*treespec, LeafSpec.*",  # Lightning's own use of what torch has deprecated

@@ -17,7 +17,27 @@ from esamp.training import FitSettings, Pairs, PairsDataModule, check_trainable,
 from esamp.training import pairs as pairs_on_disk
 
 WINDOW, D = 32, 64
-WORDS = "the keeper of the light walked down to the shore and found a bottle with a letter in it".split()
+WORDS = [
+    "the",
+    "keeper",
+    "of",
+    "the",
+    "light",
+    "walked",
+    "down",
+    "to",
+    "the",
+    "shore",
+    "and",
+    "found",
+    "a",
+    "bottle",
+    "with",
+    "a",
+    "letter",
+    "in",
+    "it",
+]
 
 
 @pytest.fixture(scope="module")
