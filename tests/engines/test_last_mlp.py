@@ -36,7 +36,15 @@ def test_models_without_a_gated_mlp_are_refused_by_name_and_only_for_that_start(
 
 
 def test_a_mixture_of_experts_is_refused_by_name() -> None:
-    config = MixtralConfig(64, 32, 32, 2, 2, 2, num_local_experts=2)
+    config = MixtralConfig(
+        vocab_size=64,
+        hidden_size=32,
+        intermediate_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        num_key_value_heads=2,
+        num_local_experts=2,
+    )
     with pytest.raises(ValueError, match=r"^start must not be 'llm' for MixtralForCausalLM"):
         read_last_mlp(AutoModelForCausalLM.from_config(config))
 
