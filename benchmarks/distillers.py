@@ -1,6 +1,6 @@
 """How fast does each distiller learn, and what does it cost? On hidden states of the embedded model.
 
-    python benchmarks/distillers.py [--prompts 4 --n 16 --steps 256 --out docs]
+    python benchmarks/distillers.py [--prompts 4 --n 16 --steps 256 --out docs --warm runs/fit/trunk.safetensors]
 
 Records (h¹, hᴸ) while the embedded model writes, then replays the same stream to every distiller. Prints a Markdown
 table and writes it to OUT/results/distillers.md with a plot in OUT/images/distillers.svg.
@@ -35,7 +35,7 @@ from esamp.engines.huggingface.engine import HuggingFaceEngine
 from esamp.engines.huggingface.loading import load
 from esamp.engines.huggingface.loop import Batch, DecodeLoop
 from esamp.fusion import BetaMix
-from esamp.head import Head
+from esamp.llm import FrozenLLM
 from esamp.policy import DecodePolicy, Fused, PlainPolicy
 from esamp.rows import Rows
 
@@ -97,7 +97,7 @@ class Recorder(DecodePolicy):
         return self.plain.resets()
 
 
-def record(prompts: int, n: int, steps: int) -> tuple[list[tuple[Tensor, Tensor, Tensor]], Head]:
+def record(prompts: int, n: int, steps: int) -> tuple[list[tuple[Tensor, Tensor, Tensor]], FrozenLLM]:
     """The stream of one plain run of the embedded model."""
     model, tokenizer = load("smollm2-135m")
     engine = HuggingFaceEngine(model, tokenizer)
@@ -117,17 +117,26 @@ def record(prompts: int, n: int, steps: int) -> tuple[list[tuple[Tensor, Tensor,
     with DecodeLoop(engine, recorder, batch) as loop:
         while loop.running:
             loop.step()
-    return recorder.steps, engine.head
+    return recorder.steps, engine.llm
 
 
-def zoo() -> dict[str, Distiller]:
-    """Every distiller that predicts hᴸ, and the optimisers on the paper's architecture."""
+def zoo(warm: Path | None) -> dict[str, Distiller]:
+    """Every distiller that predicts hᴸ, its starts, and the optimisers on the paper's architecture.
+
+    `warm` is the file of a low-rank distiller of rank 64 from `esamp fit`.
+    """
+    warmed: dict[str, Distiller] = {}
+    if warm is not None:
+        warmed["low-rank 64, warm start"] = LowRankDistiller(start=str(warm))
+        warmed["low-rank 64, warm start, frozen"] = FrozenDistiller(LowRankDistiller(start=str(warm)))
     return {
         "frozen low-rank (control)": FrozenDistiller(),
         "MLP, Adam 4e-4 (the paper's)": MLPDistiller(),
         "MLP, Adam 4e-4, zero start": MLPDistiller(start="zero"),
         "MLP, Adafactor 1e-3": MLPDistiller(optimizer=Adafactor()),
         "low-rank 64, Adam 1e-3": LowRankDistiller(),
+        "low-rank 64, Adam 1e-3, the LLM's neurons": LowRankDistiller(start="llm"),
+        **warmed,
         "low-rank 64, Adam 1e-3, bfloat16": LowRankDistiller(storage="bfloat16"),
         "low-rank 64, SGD": LowRankDistiller(optimizer=SGD(lr=1e-1)),
         "linear, Adam 1e-3": LinearDistiller(),
@@ -138,11 +147,11 @@ def zoo() -> dict[str, Distiller]:
     }
 
 
-def replay(distiller: Distiller, stream: list[tuple[Tensor, Tensor, Tensor]], head: Head) -> tuple[Tensor, float]:
+def replay(distiller: Distiller, stream: list[tuple[Tensor, Tensor, Tensor]], llm: FrozenLLM) -> tuple[Tensor, float]:
     """Fraction of variance unexplained before each update, [steps], and median seconds of predict + learn."""
     living = torch.cat([deep[weight > 0] for _, deep, weight in stream])
     variance = (living - living.mean(dim=0)).square().mean()
-    bank = Bank(distiller, BetaMix(), head, stream[0][0].shape[0])
+    bank = Bank(distiller, BetaMix(), llm, stream[0][0].shape[0])
     unexplained: list[float] = []
     seconds: list[float] = []
     healthy = torch.zeros(bank.groups, dtype=torch.bool)
@@ -196,13 +205,14 @@ def main() -> None:
     parser.add_argument("--n", type=int, default=16)
     parser.add_argument("--steps", type=int, default=256)
     parser.add_argument("--out", type=Path, default=Path("docs"))
+    parser.add_argument("--warm", type=Path, help="a low-rank distiller of rank 64 from `esamp fit`")
     arguments = parser.parse_args()
     # A few steps more, so that there is something to predict after the last mark.
-    stream, head = record(arguments.prompts, arguments.n, arguments.steps + 16)
+    stream, llm = record(arguments.prompts, arguments.n, arguments.steps + 16)
     rows: dict[str, tuple[Tensor, float, int]] = {}
-    for name, distiller in zoo().items():
-        curve, seconds = replay(distiller, stream, head)
-        rows[name] = (curve, seconds, distiller.memory(head.weight.shape[1]))
+    for name, distiller in zoo(arguments.warm).items():
+        curve, seconds = replay(distiller, stream, llm)
+        rows[name] = (curve, seconds, distiller.memory(llm.head.weight.shape[1]))
         print(
             f"{name:45s} {' '.join(f'{around(curve, mark):7.3f}' for mark in MARKS)} {seconds * 1e3:7.2f} ms",
             flush=True,

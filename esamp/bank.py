@@ -10,24 +10,24 @@ from torch import Tensor
 
 from esamp.distillers.base import Distiller, reset_failed
 from esamp.fusion.base import NoveltyFusion, Texts
-from esamp.head import Head
+from esamp.llm import FrozenLLM
 
 __all__ = ["Bank"]
 
 
 class Bank:
-    """Distiller and fusion of `groups` groups, set up for a head.
+    """Distiller and fusion of `groups` groups, set up for an LLM.
 
     Args:
         distiller: the recipe; the bank works on a copy.
         fusion: the recipe; the bank works on what `attach` makes of it.
-        head: the frozen LM head.
+        llm: the LLM's frozen weights.
         groups: number of slots.
         texts: makes the text of every token id, for fusions that read.
         domains: domain of each group, for distillers with such a level; None: they are all of one.
 
     Raises:
-        ValueError: the distiller does not fit the head's width, or has no level of domains.
+        ValueError: the distiller does not fit the model's width, or has no level of domains.
 
     Attributes:
         updates: how often each slot has learnt since it was new, int64 [groups].
@@ -38,16 +38,16 @@ class Bank:
         self,
         distiller: Distiller,
         fusion: NoveltyFusion,
-        head: Head,
+        llm: FrozenLLM,
         groups: int,
         texts: Texts = tuple[str],
         domains: Int[Tensor, " groups"] | None = None,
     ) -> None:
+        head = self.head = llm.head
         device = head.weight.device
-        self.head = head
         self.groups = groups
         self.distiller = copy.deepcopy(distiller)
-        self.distiller.bind(head)
+        self.distiller.bind(llm)
         self.distiller.setup(head.weight.shape[1], groups, device)
         if domains is not None:
             self.distiller.assign_domains(domains.to(device))

@@ -86,7 +86,7 @@ class ESampSampler:
         self.domains = None if domains is None else sharings.build(domains)
         self.learn_prompt = check_flag("learn_prompt", learn_prompt)
         self.engine = HuggingFaceEngine(model, tokenizer)
-        self.distiller.memory(self.engine.head.weight.shape[1])  # its sizes fit this model, or it says why not
+        self._check_fits()
 
     @classmethod
     def from_pretrained(
@@ -198,6 +198,12 @@ class ESampSampler:
         stages = self._stages(filters or Filters(min_p=0.05))
         return "\n".join(f"{number}. {stage}" for number, stage in enumerate(stages, 1))
 
+    def _check_fits(self) -> None:
+        """The distiller's sizes and its start fit this model, or it says why not."""
+        recipe = copy.deepcopy(self.distiller)
+        recipe.bind(self.engine.llm)
+        recipe.memory(self.engine.head.weight.shape[1])
+
     def _run(self, request: Request, state: Sequence[Bank] | None, callbacks: list[Callback]) -> GenerationResult:
         settings = self._settings(request)
         start = GenerateStart(len(request.texts), settings["n"], sum(request.counts), request.max_new_tokens, settings)
@@ -244,7 +250,7 @@ class ESampSampler:
         groups = [batch.groups for batch in batches]
         if state is None:
             engine, domains = self.engine, map(request.domains_of, batches)
-            make = partial(Bank, self.distiller, self.fusion, engine.head, texts=engine.token_texts)
+            make = partial(Bank, self.distiller, self.fusion, engine.llm, texts=engine.token_texts)
             return [make(count, domains=of_groups) for count, of_groups in zip(groups, domains, strict=True)]
         if not isinstance(state, Sequence) or not all(isinstance(bank, Bank) for bank in state):
             raise TypeError(f"state must be the `state` of an earlier result, got {reprlib.repr(state)}; or pass None")

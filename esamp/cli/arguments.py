@@ -10,7 +10,7 @@ from esamp.cli.spelling import PARTS
 from esamp.sampler import ESampSampler
 from esamp.schedules import parse_value
 
-__all__ = ["add_filters", "add_model", "add_sampler", "make_sampler"]
+__all__ = ["add_distiller", "add_filters", "add_model", "add_sampler", "make_sampler"]
 
 _BUILT = {name: parameter.default for name, parameter in inspect.signature(ESampSampler).parameters.items()}
 _DRAWN = {name: parameter.default for name, parameter in inspect.signature(ESampSampler.generate).parameters.items()}
@@ -46,6 +46,11 @@ def add_sampler(parser: Parser) -> None:
         metavar="ORDER",
         help=f"post-filter: filter the model's own logits, then fuse; pre-filter: fuse first ({_BUILT['filtering']})",
     )
+
+
+def add_distiller(parser: Parser, default: str) -> None:
+    """The distiller alone, under the key `sampler.distiller`."""
+    _add_part(parser.group("distiller"), "distiller", "what is trained", default)
 
 
 def add_filters(parser: Parser) -> None:
@@ -94,8 +99,8 @@ def make_sampler(options: Any) -> ESampSampler:
     return ESampSampler.from_pretrained(options.model, dtype=options.dtype, device=options.device, **parts)
 
 
-def _add_part(group: Any, name: str, text: str) -> None:
-    registry, default = PARTS[name], _BUILT[name]
+def _add_part(group: Any, name: str, text: str, chosen: str | None = None) -> None:
+    registry, default = PARTS[name], chosen or _BUILT[name]
     cls = None if default is None else registry.resolve(default)
     group.add_subclass_arguments(
         registry.base,

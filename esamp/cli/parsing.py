@@ -103,7 +103,7 @@ class Parser:
 
     def _unknown_option(self, words: str) -> str:
         word = words.split()[0].partition("=")[0].replace("--sampler.", "--")
-        known = [f"--{key.replace('_', '-')}" for key in self._keys()]
+        known = [f"--{key if '.' in key else key.replace('_', '-')}" for key in self._keys()]
         return f"unknown option {word}{_near(word, known)}; `{self._parser.prog} --help` lists them all"
 
     def _unknown_key(self, keys: str, name: str, message: str) -> str:
@@ -115,7 +115,9 @@ class Parser:
 
     def _keys(self) -> list[str]:
         defaults = self._parser.get_defaults().as_dict()
-        return [key for key in defaults if key != "sampler"] + list(defaults.get("sampler", ()))
+        plain = [key for key in defaults if key not in ("sampler", "trainer")]
+        trainer = [f"trainer.{key}" for key in defaults.get("trainer", ())]
+        return [*plain, *trainer, *defaults.get("sampler", ())]
 
 
 class _HelpFormatter(argparse.RawDescriptionHelpFormatter):

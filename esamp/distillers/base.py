@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
+from pathlib import Path
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from esamp.head import Head
+from esamp.llm import FrozenLLM
 from esamp.registry import Registry
 
 __all__ = ["Distiller", "distillers", "living_mean", "reset_failed"]
@@ -60,8 +61,19 @@ class Distiller(nn.Module, ABC):
     def reset(self, mask: Bool[Tensor, " groups"]) -> None:
         """Make the slots where `mask` holds as good as new: weights, moments, step counts."""
 
-    def bind(self, head: Head) -> None:
-        """The frozen LM head, shown once before `setup` to distillers whose target or loss is in the vocabulary."""
+    def bind(self, llm: FrozenLLM) -> None:
+        """The LLM's frozen weights, shown once before `setup` to distillers that learn, or start, from them."""
+
+    def load(self, path: str | Path) -> Distiller:
+        """Start every slot from the weights in a file of `esamp fit`, from the next `setup` on; returns itself.
+
+        Raises:
+            ValueError: the file does not hold weights of this distiller, or it is not trained by gradients.
+        """
+        raise ValueError(
+            f"{type(self).__name__} is not trained by gradients and has no weights to load from {str(path)!r}; load a "
+            "distiller that is, such as LowRankDistiller"
+        )
 
     def assign_domains(self, domains: Int[Tensor, " groups"]) -> None:
         """Say which domain each group belongs to, after `setup`; all are of domain 0 before.

@@ -14,6 +14,7 @@ from esamp.distillers.base import Distiller, distillers
 from esamp.distillers.recursive_least_squares import RecursiveLeastSquaresDistiller
 from esamp.distillers.wrapper import DistillerWrapper
 from esamp.head import Head
+from esamp.llm import FrozenLLM
 
 __all__ = ["ChoiceMemoryDistiller"]
 
@@ -40,9 +41,9 @@ class ChoiceMemoryDistiller(DistillerWrapper):
         self._head: Head | None = None
 
     @override
-    def bind(self, head: Head) -> None:
-        super().bind(head)
-        self._head = head
+    def bind(self, llm: FrozenLLM) -> None:
+        super().bind(llm)
+        self._head = llm.head
 
     @override
     def target(self, deep: Float[Tensor, "rows d"], tokens: Int[Tensor, " rows"]) -> Float[Tensor, "rows d"]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
 
 import torch
 from jaxtyping import Bool, Float
@@ -12,9 +13,12 @@ from typing_extensions import override
 
 from esamp.checks import check_choice, check_integer, check_number
 from esamp.distillers.base import Distiller, living_mean
+from esamp.distillers.initial import Given, check_start
 from esamp.distillers.optimizers import GroupedOptimizer
 from esamp.distillers.optimizers.base import per_slot
+from esamp.distillers.start_file import read_start
 from esamp.distillers.storage import stochastic_round
+from esamp.llm import FrozenLLM
 
 __all__ = ["GradientDistiller", "Weights"]
 
@@ -47,6 +51,8 @@ class GradientDistiller(Distiller):
         self.clip = None if clip is None else check_number("clip", clip, low=0, low_open=True)
         self.seed = check_integer("seed", seed, low=0)
         self.storage = check_choice("storage", storage, ("float32", "bfloat16"))
+        self.beginning = ""
+        self._given: Given | None = None
         self._names: list[str] = []
 
     @abstractmethod
@@ -61,9 +67,57 @@ class GradientDistiller(Distiller):
     def predict(self, weights: Weights, shallow: Float[Tensor, "groups rows d"]) -> Float[Tensor, "groups rows d"]:
         """ĥᴸ from these weights: a pure, differentiable function."""
 
+    def parameters_of(self, llm: FrozenLLM) -> dict[str, Tensor]:
+        """Initial weights of one group made from the LLM's own, for distillers that know `start="llm"`.
+
+        Raises:
+            ValueError: the LLM's weights cannot be read, or do not fit.
+        """
+        raise ValueError(f"{type(self).__name__} cannot start from the LLM's own weights; it has no parameters_of")
+
+    def begin(self, start: str, names: Collection[str]) -> None:
+        """Take a constructor's `start`: one of `names`, or a file. To be called when all sizes are known.
+
+        Raises:
+            ValueError: it is neither, or the file does not hold weights of this distiller.
+        """
+        self.beginning = check_start(start, names)
+        if self.beginning not in names:
+            self.load(self.beginning)
+
+    @override
+    def load(self, path: str | Path) -> GradientDistiller:
+        file = read_start(path)
+        file.check_fits(self, self.init_parameters(file.hidden_size, self._generator()))
+        self.beginning = str(path)
+        self._given = Given(file.weights, file.hidden_size, f"{str(path)!r} (trained on {file.model})")
+        return self
+
+    @override
+    def bind(self, llm: FrozenLLM) -> None:
+        if self.beginning == "llm":
+            self._given = Given(self.parameters_of(llm), llm.head.weight.shape[1], "the LLM it was bound to")
+
+    def start_parameters(self, hidden_size: int) -> dict[str, Tensor]:
+        """What every slot starts from, without the group axis, on the CPU: weights that were given, or initial ones.
+
+        Raises:
+            RuntimeError: the LLM's weights were asked for and `bind` was not called.
+            ValueError: the weights, or the distiller's sizes, do not fit d = `hidden_size`.
+        """
+        if self._given is not None:
+            return self._given.at(hidden_size)
+        if self.beginning == "llm":
+            raise RuntimeError(f"{type(self).__name__} was set up before bind, which gives it the LLM's weights")
+        return self.init_parameters(hidden_size, self._generator())
+
     @override
     def setup(self, hidden_size: int, groups: int, device: torch.device | str = "cpu") -> None:
-        start = self.init_parameters(hidden_size, torch.Generator("cpu").manual_seed(self.seed))
+        if self._given is None and torch.device(device).type == "meta":
+            # Sizes only, which `memory` asks for before `bind`.
+            start = self.init_parameters(hidden_size, self._generator())
+        else:
+            start = self.start_parameters(hidden_size)
         self._names = list(start)
         dtype: torch.dtype = getattr(torch, self.storage)
         for name, value in start.items():
@@ -120,6 +174,9 @@ class GradientDistiller(Distiller):
             weight.copy_(torch.where(per_slot(mask, weight), self.start(name), weight))
         self._rounds.masked_fill_(mask, 0)
         self.optimizer.reset(mask)
+
+    def _generator(self) -> Generator:
+        return torch.Generator("cpu").manual_seed(self.seed)
 
     @torch.no_grad()
     def _store(self, values: list[Tensor]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import final
 
 import torch
@@ -12,7 +13,7 @@ from typing_extensions import override
 from esamp.distillers.base import Distiller, distillers, reset_failed
 from esamp.distillers.low_rank import LowRankDistiller
 from esamp.distillers.mlp import MLPDistiller
-from esamp.head import Head
+from esamp.llm import FrozenLLM
 
 __all__ = ["HierarchicalDistiller"]
 
@@ -47,9 +48,15 @@ class HierarchicalDistiller(Distiller):
         self.leaf = LowRankDistiller(rank=8) if leaf is None else distillers.build(leaf)
 
     @override
-    def bind(self, head: Head) -> None:
+    def bind(self, llm: FrozenLLM) -> None:
         for part in (self.trunk.distiller, self.leaf, *([] if self.domain is None else [self.domain.distiller])):
-            part.bind(head)
+            part.bind(llm)
+
+    @override
+    def load(self, path: str | Path) -> HierarchicalDistiller:
+        """Start the trunk from a file, as `trunk.load` does; leaves start as they do."""
+        self.trunk.distiller.load(path)
+        return self
 
     @override
     def setup(self, hidden_size: int, groups: int, device: torch.device | str = "cpu") -> None:

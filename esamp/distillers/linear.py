@@ -28,6 +28,7 @@ class LinearDistiller(GradientDistiller):
         clip: largest gradient norm of a slot; None: no clipping.
         optimizer: replaces Adam(lr, eps=eps).
         storage: "float32" or "bfloat16".
+        start: "zero", or a file of `esamp fit`.
 
     Raises:
         ValueError: an argument is out of range.
@@ -40,8 +41,10 @@ class LinearDistiller(GradientDistiller):
         clip: float | None = 0.5,
         optimizer: GroupedOptimizer | None = None,
         storage: str = "float32",
+        start: str = "zero",
     ) -> None:
         super().__init__(Adam(lr=lr, eps=eps) if optimizer is None else optimizer, clip, storage=storage)
+        self.begin(start, ("zero",))
 
     @override
     def init_parameters(self, hidden_size: int, generator: Generator) -> dict[str, Tensor]:

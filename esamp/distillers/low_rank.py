@@ -13,8 +13,9 @@ from typing_extensions import override
 from esamp.checks import check_integer
 from esamp.distillers.base import distillers
 from esamp.distillers.gradient import GradientDistiller, Weights
-from esamp.distillers.initial import check_start, gaussian
+from esamp.distillers.initial import gaussian
 from esamp.distillers.optimizers import Adam, GroupedOptimizer
+from esamp.llm import FrozenLLM
 
 __all__ = ["LowRankDistiller"]
 
@@ -26,12 +27,21 @@ class LowRankDistiller(GradientDistiller):
 
     The form of the paper's released engine; a twelfth of the MLP's memory at rank 64 and d = 576.
 
+    `start="llm"` takes the neurons of the LLM's own last MLP. That block is r ← r + W_down (SiLU(W_gate x) ⊙ W_up x)
+    with x = γ ⊙ RMSNorm(r), and over RMS(r) it has the form of the bracket above. A neuron (a row of W_gate and of W_up
+    and a column of W_down) acts through a product and a non-linearity, so singular vectors of each matrix, which mix
+    neurons before those, would compute something else; neurons that are kept whole compute what they did. Kept are the
+    `rank` of greatest energy ‖w_down‖² E[(SiLU(w_gate·x) w_up·x)²] under x ~ N(0, 1), in closed form
+    (`esamp.functional.gated_energy`, `esamp.llm.GatedMLP.loudest`). The final norm's gain is left out: it would scale
+    an error up before anything is learnt.
+
     Args:
         rank: inner width, at most d.
         lr: Adam's learning rate.
         eps: Adam's eps.
         clip: largest gradient norm of a slot; None: no clipping.
-        start: "zero": W_out starts at 0, the prediction as the normalised h¹; or "random".
+        start: "zero": W_out starts at 0, the prediction as the normalised h¹; "random"; "llm"; or the path of a file
+            written by `esamp fit`.
         optimizer: replaces Adam(lr, eps=eps).
         storage: "float32" or "bfloat16".
         seed: of the initial weights.
@@ -53,7 +63,7 @@ class LowRankDistiller(GradientDistiller):
     ) -> None:
         super().__init__(Adam(lr=lr, eps=eps) if optimizer is None else optimizer, clip, seed, storage)
         self.rank = check_integer("rank", rank, low=1)
-        self.beginning = check_start(start)
+        self.begin(start, ("zero", "random", "llm"))
 
     @override
     def init_parameters(self, hidden_size: int, generator: Generator) -> dict[str, Tensor]:
@@ -61,10 +71,17 @@ class LowRankDistiller(GradientDistiller):
         out = gaussian(self.rank, hidden_size, generator)
         return {
             "gate_up": gaussian(hidden_size, 2 * self.rank, generator),
-            "out": torch.zeros_like(out) if self.beginning == "zero" else out,
-            "scale": torch.ones(hidden_size, device="cpu"),
-            "bias": torch.zeros(hidden_size, device="cpu"),
+            "out": out if self.beginning == "random" else torch.zeros_like(out),
+            **_plain_output(hidden_size),
         }
+
+    @override
+    def parameters_of(self, llm: FrozenLLM) -> dict[str, Tensor]:
+        mlp = llm.last_mlp()
+        check_integer("rank", self.rank, low=1, high=mlp.inner, hint="the LLM's last MLP has no more neurons")
+        kept = mlp.loudest(self.rank)
+        gate_up = torch.cat([kept.gate, kept.up]).T.contiguous()
+        return {"gate_up": gate_up, "out": kept.down, **_plain_output(gate_up.shape[0])}
 
     @override
     def predict(self, weights: Weights, shallow: Float[Tensor, "groups rows d"]) -> Float[Tensor, "groups rows d"]:
@@ -73,3 +90,7 @@ class LowRankDistiller(GradientDistiller):
         gate, up = torch.bmm(x, weights["gate_up"]).chunk(2, dim=-1)
         hidden = layer_norm(torch.baddbmm(x, silu(gate) * up, weights["out"]), width)
         return torch.addcmul(weights["bias"].unsqueeze(1), hidden, weights["scale"].unsqueeze(1))
+
+
+def _plain_output(hidden_size: int) -> dict[str, Tensor]:
+    return {"scale": torch.ones(hidden_size, device="cpu"), "bias": torch.zeros(hidden_size, device="cpu")}

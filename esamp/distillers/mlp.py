@@ -13,7 +13,7 @@ from typing_extensions import override
 from esamp.checks import check_integer
 from esamp.distillers.base import distillers
 from esamp.distillers.gradient import GradientDistiller, Weights
-from esamp.distillers.initial import check_start, gaussian
+from esamp.distillers.initial import gaussian
 from esamp.distillers.optimizers import Adam, GroupedOptimizer
 
 __all__ = ["MLPDistiller"]
@@ -30,7 +30,7 @@ class MLPDistiller(GradientDistiller):
         lr: Adam's learning rate.
         eps: Adam's eps.
         clip: largest gradient norm of a slot; None: no clipping.
-        start: "random", or "zero": the blocks start as the identity.
+        start: "random"; "zero": the blocks start as the identity; or a file of `esamp fit`.
         optimizer: replaces Adam(lr, eps=eps).
         storage: "float32" or "bfloat16".
         seed: of the initial weights.
@@ -54,7 +54,7 @@ class MLPDistiller(GradientDistiller):
         super().__init__(Adam(lr=lr, eps=eps) if optimizer is None else optimizer, clip, seed, storage)
         self.width = check_integer("width", width, low=1)
         self.blocks = check_integer("blocks", blocks, low=1)
-        self.beginning = check_start(start)
+        self.begin(start, ("random", "zero"))
 
     @override
     def init_parameters(self, hidden_size: int, generator: Generator) -> dict[str, Tensor]:

@@ -15,6 +15,7 @@ from esamp.distillers.low_rank import LowRankDistiller
 from esamp.distillers.wrapper import DistillerWrapper
 from esamp.functional import kl_divergence
 from esamp.head import Head
+from esamp.llm import FrozenLLM
 
 __all__ = ["VocabularyDistiller"]
 
@@ -43,9 +44,9 @@ class VocabularyDistiller(DistillerWrapper):
         self._head: Head | None = None
 
     @override
-    def bind(self, head: Head) -> None:
-        super().bind(head)
-        self._head = head
+    def bind(self, llm: FrozenLLM) -> None:
+        super().bind(llm)
+        self._head = llm.head
 
     @override
     def learn(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from typing_extensions import override
 
 from esamp.distillers.base import Distiller
-from esamp.head import Head
+from esamp.llm import FrozenLLM
 
 __all__ = ["DistillerWrapper"]
 
@@ -26,8 +28,13 @@ class DistillerWrapper(Distiller):
         self.shares_state = distiller.shares_state
 
     @override
-    def bind(self, head: Head) -> None:
-        self.inner.bind(head)
+    def bind(self, llm: FrozenLLM) -> None:
+        self.inner.bind(llm)
+
+    @override
+    def load(self, path: str | Path) -> DistillerWrapper:
+        self.inner.load(path)
+        return self
 
     @override
     def setup(self, hidden_size: int, groups: int, device: torch.device | str = "cpu") -> None:

@@ -8,6 +8,7 @@ tensor([[0.5000, 0.0000]])
 
 from esamp.functional.distributions import entropy, kl_divergence, masked_log_softmax
 from esamp.functional.fusion import beta_mix, subtraction
+from esamp.functional.gated import gated_energy
 from esamp.functional.novelty import error_norm, tilt_from_error
 from esamp.functional.objective import closed_form, log_partition, objective, reward
 from esamp.functional.roots import bisect
@@ -18,6 +19,7 @@ __all__ = [
     "closed_form",
     "entropy",
     "error_norm",
+    "gated_energy",
     "kl_divergence",
     "log_partition",
     "masked_log_softmax",

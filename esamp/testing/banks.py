@@ -10,6 +10,7 @@ from torch import Tensor
 
 from esamp.distillers import Distiller
 from esamp.head import Head
+from esamp.llm import FrozenLLM, GatedMLP
 
 __all__ = [
     "GROUPS",
@@ -82,9 +83,12 @@ def lessons(count: int, *, groups: int = GROUPS, seed: int = 0) -> list[Lesson]:
 
 
 def ready(recipe: Distiller, groups: int = GROUPS) -> Distiller:
-    """The recipe itself, shown a head and set up."""
-    vocabulary = torch.randn(3 * WIDTH, WIDTH, generator=torch.Generator().manual_seed(0))
-    recipe.bind(Head(vocabulary))
+    """The recipe itself, shown an LLM and set up."""
+    generator = torch.Generator().manual_seed(0)
+    vocabulary = torch.randn(3 * WIDTH, WIDTH, generator=generator)
+    gate, up, down = torch.randn(3, 2 * WIDTH, WIDTH, generator=generator)
+    mlp = GatedMLP(gate, up, down.T, gain=torch.ones(WIDTH), stream=10.0)
+    recipe.bind(FrozenLLM(Head(vocabulary), lambda: mlp))
     recipe.setup(WIDTH, groups)
     return recipe
 

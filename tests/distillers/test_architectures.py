@@ -55,7 +55,10 @@ def test_a_rank_above_the_width_is_refused_when_the_width_is_known():
     [
         (lambda: LowRankDistiller(rank=0), "rank"),
         (lambda: MLPDistiller(width=0), "width"),
-        (lambda: MLPDistiller(start="warm"), "start must be one of random, zero, got 'warm'"),
+        (
+            lambda: MLPDistiller(start="warm"),
+            "^start, unless it is the path of a file, must be one of random, zero, got 'warm'",
+        ),
         (lambda: LowRankDistiller(storage="int8"), "storage must be one of bfloat16, float32, got 'int8'"),
         (lambda: LinearDistiller(clip=0.0), "clip"),
     ],

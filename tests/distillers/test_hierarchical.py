@@ -12,6 +12,7 @@ from esamp.distillers import (
     VocabularyDistiller,
 )
 from esamp.head import Head
+from esamp.llm import FrozenLLM
 
 D = 16
 
@@ -97,6 +98,6 @@ def test_every_level_is_shown_the_head():
     distiller = HierarchicalDistiller(
         trunk=VocabularyDistiller(LowRankDistiller(rank=2)), leaf=VocabularyDistiller(LowRankDistiller(rank=2))
     )
-    distiller.bind(Head(torch.randn(20, D, generator=torch.Generator().manual_seed(0))))
+    distiller.bind(FrozenLLM(Head(torch.randn(20, D, generator=torch.Generator().manual_seed(0)))))
     distiller.setup(D, 2)
     assert learn(distiller, torch.randn(2, 3, D), torch.randn(2, 3, D), steps=1)[0].isfinite().all()

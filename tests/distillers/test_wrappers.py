@@ -15,6 +15,7 @@ from esamp.distillers import (
     VocabularyDistiller,
 )
 from esamp.head import Head
+from esamp.llm import FrozenLLM
 
 D, VOCABULARY = 16, 40
 
@@ -69,7 +70,7 @@ def test_noise_is_drawn_afresh_after_each_update():
 
 def test_vocabulary_descends_the_kl_between_the_two_distributions(head):
     distiller = VocabularyDistiller(LowRankDistiller(rank=8, lr=3e-2))
-    distiller.bind(head)
+    distiller.bind(FrozenLLM(head))
     distiller.setup(D, 2)
     shallow, deep = batch()
     target, guess = head.full(deep[0]).log_softmax(-1), head.full(distiller(shallow)[0]).log_softmax(-1)
@@ -86,7 +87,7 @@ def test_vocabulary_refuses_a_distiller_without_gradients():
 
 def test_choice_memory_comes_to_expect_the_tokens_that_siblings_drew(head):
     distiller = ChoiceMemoryDistiller(strength=6.0, distiller=RecursiveLeastSquaresDistiller(features=32, ridge=1e-3))
-    distiller.bind(head)
+    distiller.bind(FrozenLLM(head))
     distiller.setup(D, 1)
     shallow, deep = batch(groups=1)
     tokens = torch.tensor([7, 8, 9])

@@ -14,6 +14,7 @@ from esamp.distillers import Distiller, MLPDistiller
 from esamp.explorer import Explorer
 from esamp.fusion import BetaMix
 from esamp.head import Head
+from esamp.llm import FrozenLLM
 from esamp.policy import Fused, PlainPolicy
 from esamp.rows import Rows
 from esamp.schedulers import SynchronousScheduler
@@ -40,7 +41,7 @@ def of(
 ) -> Explorer:
     """An explorer of `groups` groups with that distiller and `BetaMix`."""
     lm_head = lm_head or head()
-    bank = Bank(distiller, BetaMix(), lm_head, groups)
+    bank = Bank(distiller, BetaMix(), FrozenLLM(lm_head), groups)
     return Explorer(bank, LANES, SynchronousScheduler(), filters, **options)
 
 

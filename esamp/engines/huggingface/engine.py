@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import reprlib
 from collections.abc import Mapping, Sequence
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import torch
@@ -13,7 +13,9 @@ from torch import Tensor
 from transformers import Cache, PreTrainedModel, PreTrainedTokenizerBase
 
 from esamp.engines.huggingface.head import read_head
+from esamp.engines.huggingface.last_mlp import read_last_mlp
 from esamp.engines.huggingface.taps import evaluation_mode, find_first_layer
+from esamp.llm import FrozenLLM
 
 __all__ = ["HuggingFaceEngine", "Prompt"]
 
@@ -60,6 +62,7 @@ class HuggingFaceEngine:
         self.model = model
         self.tokenizer = tokenizer
         self.head = read_head(model)
+        self.llm = FrozenLLM(self.head, cache(lambda: read_last_mlp(model)))
         accepted = inspect.signature(model.forward).parameters
         self._cache_name = "cache_params" if "cache_params" in accepted else "past_key_values"
         self._takes_positions = "position_ids" in accepted

@@ -13,11 +13,11 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 from transformers import PreTrainedModel
 
-__all__ = ["Taps", "evaluation_mode", "find_first_layer", "find_head_module"]
+__all__ = ["Taps", "evaluation_mode", "find_first_layer", "find_head_module", "find_layers"]
 
 
-def find_first_layer(model: PreTrainedModel) -> nn.Module:
-    """The first decoder layer: the head of the outermost list that is as long as the model is deep.
+def find_layers(model: PreTrainedModel) -> nn.ModuleList:
+    """The decoder layers: the outermost list that is as long as the model is deep.
 
     Raises:
         ValueError: the model has no such list.
@@ -28,11 +28,20 @@ def find_first_layer(model: PreTrainedModel) -> nn.Module:
             # The outermost first, so that a list of as many experts or adapters inside a part is not met before.
             for _, module in sorted(root.named_modules(), key=lambda named: named[0].count(".")):
                 if isinstance(module, nn.ModuleList) and len(module) == depth:
-                    return module[0]
+                    return module
     raise ValueError(
         f"model must have a list of num_hidden_layers = {depth} decoder layers, and {type(model).__name__} has none; "
         "ESamp reads the residual stream after the first of them: use a decoder-only transformer"
     )
+
+
+def find_first_layer(model: PreTrainedModel) -> nn.Module:
+    """The first decoder layer.
+
+    Raises:
+        ValueError: the model has no list of layers.
+    """
+    return find_layers(model)[0]
 
 
 def find_head_module(model: PreTrainedModel) -> nn.Module:

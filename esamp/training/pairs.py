@@ -1,0 +1,103 @@
+"""Pairs (h¹, hᴸ) on disk: a folder of safetensors shards with a manifest, there in whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+__all__ = ["Pairs", "Shard", "open_pairs", "write_pairs"]
+
+Shard = tuple[Float[Tensor, "rows d"], Float[Tensor, "rows d"]]
+"""h¹ and hᴸ of some rows, in the model's dtype."""
+
+_MANIFEST = "manifest.json"
+_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Pairs of one recording, read from disk as they are asked for.
+
+    Attributes:
+        folder: where they are.
+        shallow: h¹ in shards of equal length, the last one excepted; memory-mapped.
+        deep: hᴸ, likewise.
+    """
+
+    folder: Path
+    shallow: list[Float[Tensor, "rows d"]]
+    deep: list[Float[Tensor, "rows d"]]
+
+    def __len__(self) -> int:
+        return sum(len(shard) for shard in self.shallow)
+
+    @property
+    def hidden_size(self) -> int:
+        """Width d."""
+        return self.shallow[0].shape[1]
+
+    def take(self, index: Int[Tensor, " rows"]) -> Shard:
+        """(h¹, hᴸ) of the pairs at these places, float32."""
+        per_shard = len(self.shallow[0])
+        shallow = torch.empty(len(index), self.hidden_size)
+        deep = torch.empty_like(shallow)
+        for number in (index // per_shard).unique().tolist():
+            here = index // per_shard == number
+            inside = index[here] - number * per_shard
+            shallow[here] = self.shallow[number][inside].float()
+            deep[here] = self.deep[number][inside].float()
+        return shallow, deep
+
+
+def write_pairs(folder: Path, settings: Mapping[str, Any], shards: Callable[[], Iterator[Shard]]) -> None:
+    """Write shards into a folder beside `folder`, then move it into place: one that is there is whole.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    scratch = folder.with_name(f"{folder.name}.partial")
+    # What a killed recording left.
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir(parents=True)
+    try:
+        sizes: dict[str, int] = {}
+        for number, (shallow, deep) in enumerate(shards()):
+            file = scratch / f"pairs-{number:05d}.safetensors"
+            save_file({"shallow": shallow.contiguous(), "deep": deep.contiguous()}, file)
+            sizes[file.name] = file.stat().st_size
+        manifest = {"format": _FORMAT, "settings": dict(settings), "shards": sizes}
+        (scratch / _MANIFEST).write_text(json.dumps(manifest, indent=1))
+        shutil.rmtree(folder, ignore_errors=True)
+        scratch.replace(folder)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def open_pairs(folder: Path, settings: Mapping[str, Any]) -> Pairs | None:
+    """The recording in a folder; None where there is none, or one that is not whole or was made with other settings."""
+    try:
+        manifest = json.loads((folder / _MANIFEST).read_text())
+        sizes: dict[str, int] = manifest["shards"]
+        if manifest["format"] != _FORMAT or manifest["settings"] != dict(settings):
+            return None
+        if not sizes or any((folder / name).stat().st_size != size for name, size in sizes.items()):
+            return None
+        shards = [_open_shard(folder / name) for name in sorted(sizes)]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError):
+        return None
+    return Pairs(folder, [shallow for shallow, _ in shards], [deep for _, deep in shards])
+
+
+def _open_shard(file: Path) -> Shard:
+    with safe_open(file, "pt") as opened:
+        return opened.get_tensor("shallow"), opened.get_tensor("deep")
