@@ -63,8 +63,8 @@ class StreamBackend(Protocol):
 class CudaStreamScheduler(OverlapScheduler):
     """Queues work on one side stream. The host never waits, so a step can be captured in a CUDA graph.
 
-    `submit` lets the side wait for the caller's stream, queues the work and marks its end; `wait` lets the caller's
-    stream wait for the mark. Nothing is freed while the side may use it: a work is kept, with all that it refers to,
+    `submit` lets the side wait for the caller's stream and queues the work; `wait` lets the caller's stream wait for the
+    side. Nothing is freed while the side may use it: a work is kept, with all that it refers to,
     until the caller's stream has waited for it. What the side allocates needs no such care, because it allocates in
     `submit` only, after it has waited for everything that the caller did.
 
@@ -101,18 +101,16 @@ class CudaStreamScheduler(OverlapScheduler):
                 pending = attempt(work)
         except BaseException:
             # An interrupted work has queued a part of itself, which needs what it refers to all the same.
-            self._underway.append(_Underway(work, None, caller, self._side.record_event()))
+            self._underway.append(_Underway(work, None, caller, self._side))
             raise
-        self._underway.append(_Underway(work, pending, caller, self._side.record_event()))
+        self._underway.append(_Underway(work, pending, caller, self._side))
         return pending
 
     @override
     def wait(self, pending: Pending[T]) -> T:
-        place = next((place for place, work in enumerate(self._underway) if work.pending is pending), None)
-        if place is not None:
-            self._streams.current_stream(self._device).wait_event(self._underway[place].end)
-            # The side works in order: what was submitted before is done as well.
-            del self._underway[: place + 1]
+        if any(work.pending is pending for work in self._underway):
+            self._underway[-1].join(self._streams.current_stream(self._device))
+            self._underway.clear()
         return pending.value()
 
     @override
@@ -139,17 +137,21 @@ class _Underway:
         work: kept for what it refers to.
         pending: how the caller asks for it; None: it was interrupted.
         caller: the stream that was current when it was submitted.
-        end: mark of its end on the side stream.
+        side: the stream it was queued on.
     """
 
     work: Callable[[], Any]
     pending: Pending[Any] | None
     caller: Stream
-    end: Event
+    side: Stream
+
+    def join(self, stream: Stream) -> None:
+        """Let `stream` wait for this work and all before it: the side works in order."""
+        stream.wait_event(self.side.record_event())
 
 
 def _join(underway: list[_Underway]) -> None:
     """Before the last works are let go, let the caller's stream wait for them."""
     if underway:
-        underway[-1].caller.wait_event(underway[-1].end)
+        underway[-1].join(underway[-1].caller)
         underway.clear()
