@@ -63,10 +63,10 @@ class StreamBackend(Protocol):
 class CudaStreamScheduler(OverlapScheduler):
     """Queues work on one side stream. The host never waits, so a step can be captured in a CUDA graph.
 
-    `submit` lets the side wait for the caller's stream and queues the work; `wait` lets the caller's stream wait for the
-    side. Nothing is freed while the side may use it: a work is kept, with all that it refers to,
-    until the caller's stream has waited for it. What the side allocates needs no such care, because it allocates in
-    `submit` only, after it has waited for everything that the caller did.
+    `submit` lets the side wait for the caller's stream and queues the work; `wait` lets the caller's stream wait for
+    the side. Nothing is freed while the side may use it: a work is kept, with all that it refers to, until the caller's
+    stream has waited for it. What the side allocates needs no such care, because it allocates in `submit` only, after
+    it has waited for everything that the caller did.
 
     The caller's stream is the one that is current in `submit` and `wait`; whatever is submitted in a graph's capture
     has to be waited for in it.

@@ -27,7 +27,7 @@ _ALL = 10**6
 
 def bursts() -> st.SearchStrategy[list[int]]:
     """What `Program.order` takes: how many items each stream may run in its turn, few or as many as it can."""
-    return st.lists(st.integers(0, 40) | st.sampled_from([0, 1, _ALL]), max_size=80)
+    return st.lists(st.integers(0, 40) | st.sampled_from([0, 1, _ALL]), max_size=40)
 
 
 @st.composite

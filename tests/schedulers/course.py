@@ -87,11 +87,11 @@ def attend(mind: Explorer) -> list[Tensor]:
         residual.add_(deep)
         del residual
         fused = mind.fuse(deep, reference)
-        drawn = fused.draw(7, taken.rows)
+        tokens = fused.candidates.ids.gather(-1, fused.log_probs.argmax(dim=-1, keepdim=True)).squeeze(-1)
         if number:
             said.append(mind.losses().clone())  # of the step before: whoever reads it now waits for nothing
-        mind.learn(deep, drawn.tokens, taken.alive)
-        said += [fused.log_probs, fused.kl, fused.error_norm, drawn.tokens, drawn.log_probs]
+        mind.learn(deep, tokens, taken.alive)
+        said += [fused.log_probs, fused.kl, fused.error_norm, tokens]
         del fused, deep, reference
         if number == 2:
             mind.recycle(torch.arange(1, GROUPS))

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import functools
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import pytest
 import torch
 from hypothesis import given, settings
-from torch import Tensor
 
-from esamp.schedulers import CudaStreamScheduler, OverlapScheduler, SynchronousScheduler, cuda_stream
+from esamp.schedulers import CudaStreamScheduler, SynchronousScheduler, cuda_stream
 from esamp.testing.strategies import bursts
-from esamp.testing.streams import DivergedError, Program, Race, Replay, races
-from esamp.testing.streams.program import Operation, Record, Wait
+from esamp.testing.streams import DivergedError, Program, Race, Replay, SimulatedMachine, races
+from esamp.testing.streams.program import Free, Item, Record, Wait
+from tests.properties.bank import grid, run, step
 from tests.schedulers.course import SMALL, Recording, attend, explorer, record, recording, same
 
 _MAIN, _SIDE = 0, 1
@@ -40,7 +41,7 @@ def test_the_machine_computes_what_the_synchronous_scheduler_does(name: str) -> 
 
 
 @_some_distillers
-@settings(max_examples=500)
+@settings(max_examples=400)
 @given(bursts=bursts())
 def test_any_order_that_the_events_allow_gives_the_same_bits(name: str, bursts: list[int]) -> None:
     assert same(_replay(name).run(recording(name).program.order(bursts)), recording(name).values)
@@ -97,67 +98,77 @@ def test_work_asks_the_host_for_nothing(name: str) -> None:
     assert [read for stream, read in recording(name).machine.host_reads if stream == _SIDE] == []
 
 
-def _interrupted(scheduler: OverlapScheduler, stop: Callable[[], None]) -> list[Tensor]:
-    """A step that nobody ends; then the memory goes to somebody else."""
-    mind = explorer(SMALL["low_rank"](), scheduler)
-    rows, taken = _first_step()
-    mind.begin(taken.shallow.clone(), rows)
-    fused = mind.fuse(taken.deep.clone(), taken.reference.clone())
-    target = mind.bank.distiller.target
-    mind.bank.distiller.target = lambda deep, tokens: (target(deep * 2, tokens), stop())[0]
-    try:
-        mind.learn(taken.deep.clone(), torch.zeros(len(rows), dtype=torch.int64))
-    except KeyboardInterrupt:
-        pass
-    del mind, fused
-    return []
-
-
-def _first_step() -> Any:
-    from tests.properties.bank import grid, step
-
-    rows = grid(2)
-    return rows, step(rows, 0)
-
-
-def _nothing() -> None:
-    pass
-
-
-def _interrupt() -> None:
+def _stop() -> None:
     raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize("stop", [_nothing, _interrupt], ids=["between steps", "in the middle of work"])
-@pytest.mark.parametrize("joined", [True, False])
-def test_a_run_that_is_broken_off_leaves_no_work_behind(
-    stop: Callable[[], None], joined: bool, monkeypatch: pytest.MonkeyPatch
+def _go_on() -> None:
+    pass
+
+
+@pytest.mark.parametrize("joins", [True, False])
+@pytest.mark.parametrize("end", [_go_on, _stop], ids=["between steps", "in the middle of work"])
+def test_a_run_that_is_broken_off_gives_its_memory_away_only_when_the_side_is_done(
+    end: Callable[[], None], joins: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if not joined:
+    if not joins:
         monkeypatch.setattr(cuda_stream._Underway, "join", lambda work, stream: None)
 
-    def run(scheduler: OverlapScheduler) -> list[Tensor]:
-        _interrupted(scheduler, stop)
-        return []
+    def break_off(machine: SimulatedMachine) -> None:
+        scheduler = CudaStreamScheduler(backend=machine)
+        numbers = torch.zeros(3) + 1
 
-    def alone(scheduler: OverlapScheduler) -> list[Tensor]:
-        run(CudaStreamScheduler(backend=scheduler.backend))  # nobody else holds this one
+        def work() -> None:
+            numbers.mul_(2)
+            end()
+
+        with suppress(KeyboardInterrupt):
+            scheduler.submit(work)
+
+    with SimulatedMachine() as machine:
+        break_off(machine)
         gc.collect()
-        return [torch.zeros(3) + 1 for _ in range(3)]
+        someone_elses = torch.zeros(3) + 1
+    assert bool(races(machine.program())) is not joins
+    assert someone_elses.tolist() == [1, 1, 1]
 
-    found: list[Race] = races(record(alone).program)
-    assert bool(found) is not joined
+
+def test_waiting_twice_queues_nothing_new() -> None:
+    with SimulatedMachine() as machine:
+        scheduler = CudaStreamScheduler(backend=machine)
+        first, second = (scheduler.submit(lambda i=i: torch.zeros(3) + i) for i in range(2))
+        scheduler.wait(second)
+        before = len(machine.program().marks)
+        assert scheduler.wait(first).tolist() == [0, 0, 0]
+        assert scheduler.wait(second).tolist() == [1, 1, 1]
+    assert len(machine.program().marks) == before
 
 
-def test_a_step_can_be_captured_by_itself() -> None:
-    """A graph's capture may wait for nothing from outside it, and must end with the side joined."""
-    program = recording("low_rank").program
-    starts = [place for place in program.marks if isinstance(program.items[place], Wait)]
-    assert starts
+def test_a_step_can_be_captured_in_a_graph() -> None:
+    """A capture may wait for nothing recorded outside of it, and ends with every other stream joined to its own."""
+    with SimulatedMachine() as machine:
+        mind = explorer(SMALL["low_rank"](), CudaStreamScheduler(backend=machine))
+        rows = grid(2)
+        taken = step(rows, 0)
+        for _ in range(2):
+            start = len(machine.program().items)
+            run(mind, taken)
+            mind.losses()
+    captured = machine.program().items[start:]
+    recorded = {item.event for item in captured if isinstance(item, Record)}
+    assert {item.event for item in captured if isinstance(item, Wait)} == recorded
+    ends = [
+        item for item in captured if not isinstance(item, Free) and _SIDE in (item.stream, _stream_of(item, captured))
+    ]
+    assert isinstance(ends[-1], Wait)
+    assert ends[-1].stream == _MAIN
+
+
+def _stream_of(item: Item, items: Sequence[Item]) -> int | None:
+    """The stream that a wait waits for."""
+    events = {record.event: record.stream for record in items if isinstance(record, Record)}
+    return events.get(item.event) if isinstance(item, Wait) else None
 
 
 def _texts(found: list[Race]) -> list[str]:
     return [str(race) for race in found]
-
-
-assert Operation

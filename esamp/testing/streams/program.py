@@ -134,7 +134,8 @@ class Program:
         A stream stops early where it has to wait for an event. When the bursts are used up, each turn goes on until
         the stream has to wait.
         """
-        queues = [[item for item in self.items if item.stream == stream] for stream in range(self.streams)]
+        queued = [item for item in self.items if not isinstance(item, Free)]
+        queues = [[item for item in queued if item.stream == stream] for stream in range(self.streams)]
         recorded = {item.event for item in self.items if isinstance(item, Record)}
         position, done, order = [0] * self.streams, set[int](), list[Operation]()
         turn = 0
