@@ -150,6 +150,12 @@ def test_values_from_outside_are_part_of_the_program() -> None:
         assert torch.equal(got, wanted)
 
 
+def test_draws_in_place_are_refused() -> None:
+    values = torch.zeros(3)
+    with SimulatedMachine(), pytest.raises(NotImplementedError, match="draws in place"):
+        values.normal_()
+
+
 def test_streams_have_priorities() -> None:
     machine = SimulatedMachine()
     assert machine.Stream(priority=-1).priority == -1

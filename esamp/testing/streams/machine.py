@@ -126,13 +126,15 @@ class SimulatedMachine(TorchDispatchMode):
     ) -> Any:
         self._let_go()
         kwargs = kwargs or {}
-        if func is torch.ops.aten.lift_fresh.default or torch.Tag.nondeterministic_seeded in func.tags:
+        if func is torch.ops.aten.lift_fresh.default or _is_random(func, args):
             result = func(*args, **kwargs)
             self._upload(result)
             return result
         # Before the operation can change what it is given.
         arguments, layout = tree_flatten(tree_map_only(Tensor, self.reference, (args, kwargs)))
         written = _storages(tree_map_only(Tensor, self.reference, _written(func, args, kwargs)))
+        if written and torch.Tag.nondeterministic_seeded in func.tags:
+            raise NotImplementedError(f"{func} draws in place and would draw other numbers in a replay; draw before")
         result = func(*args, **kwargs)
         leaves = tree_leaves(result)
         outputs = [self._output(leaf) for leaf in leaves]
@@ -197,6 +199,11 @@ def _reference(storage: int, tensor: Tensor) -> Reference:
 
 def _storages(leaves: Any) -> set[int]:
     return {leaf.storage for leaf in tree_leaves(leaves) if isinstance(leaf, Reference)}
+
+
+def _is_random(func: Any, args: tuple[Any, ...]) -> bool:
+    """It makes numbers out of a generator alone; attention is tagged so too, for a dropout that we do not use."""
+    return torch.Tag.nondeterministic_seeded in func.tags and not any(isinstance(arg, Tensor) for arg in args)
 
 
 def _written(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
