@@ -24,7 +24,7 @@ __all__ = ["parser", "run"]
 _PROMPT = "Tell me a story about a lighthouse keeper."
 
 # Enough steps to see that they are all alike.
-_TIMELINE_TOKENS = 5
+_TIMELINE_TOKENS = 4
 
 
 def parser() -> Parser:
@@ -93,7 +93,7 @@ def _overlap(sampler: ESampSampler, options: Any, console: Console) -> None:
     timeline = trace(sampler, prompts, folder / "overlap.json", **few)
     title = f"{measured.scheduler}, {type(sampler.distiller).__name__}, {options.prompts} x {options.n} samples"
     plot_timeline(timeline, folder / "overlap.png", title)
-    console.print(f"{timeline.overlap:.0%} of the distiller's time it works beside the LLM", markup=False)
+    console.print(f"The distiller works beside the LLM for {timeline.overlap:.0%} of its time", markup=False)
     console.print(f"trace: {folder / 'overlap.json'}, picture: {folder / 'overlap.png'}", markup=False, soft_wrap=True)
 
 

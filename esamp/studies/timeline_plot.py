@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,9 @@ def plot_timeline(timeline: Timeline, path: Path, title: str) -> None:
     for name, (row, colour, label) in _LOOKS.items():
         bars = [(span.start * 1e3, (span.end - span.start) * 1e3) for span in timeline.of(name)]
         axes.broken_barh(bars, (row - _HEIGHT / 2, _HEIGHT), facecolors=colour, label=label)
+    steps = timeline.of(REST)
+    between = [(last.end * 1e3, (following.start - last.end) * 1e3) for last, following in pairwise(steps)]
+    axes.broken_barh(between, (1 - _HEIGHT / 2, _HEIGHT), facecolors="#e5e5e5", label="sampling")
     axes.set_yticks([0, 1], ["distiller", "LLM"])
     axes.set_ylim(-0.6, 1.6)
     axes.set_xlabel("milliseconds")
