@@ -14,10 +14,11 @@ from esamp.cli.parsing import Parser
 from esamp.cli.quiet import quiet
 from esamp.cli.spelling import Spelling
 from esamp.sampler import ESampSampler
+from esamp.studies.figures import check_matplotlib
 from esamp.studies.overhead import measure_overhead
 from esamp.studies.overlap import measure_overlap
 from esamp.studies.timeline import trace
-from esamp.studies.timeline_plot import check_matplotlib, plot_timeline
+from esamp.studies.timeline_plot import plot_timeline
 
 __all__ = ["parser", "run"]
 

@@ -20,7 +20,7 @@ def check_matplotlib() -> None:
         ModuleNotFoundError: matplotlib is not installed.
     """
     if importlib.util.find_spec("matplotlib") is None:
-        raise ModuleNotFoundError("figures are drawn with matplotlib: pip install matplotlib")
+        raise ModuleNotFoundError("figures are drawn with matplotlib: pip install 'esamp[plots]'")
 
 
 def draw_frontier(summary: Summary, path: Path) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
+from esamp.studies.figures import check_matplotlib
 from esamp.studies.timeline import FIRST, LEARN, PREDICT, REST, Timeline
 
-__all__ = ["check_matplotlib", "plot_timeline"]
+__all__ = ["plot_timeline"]
 
 # Of a palette that colour-blind readers can tell apart (Okabe & Ito, 2008).
 _LOOKS = {
@@ -20,28 +20,16 @@ _LOOKS = {
 _SIZE, _DPI, _HEIGHT = (11.0, 2.6), 150, 0.62
 
 
-def check_matplotlib() -> Any:
-    """Matplotlib's figure module.
-
-    Raises:
-        ModuleNotFoundError: it is not installed.
-    """
-    try:
-        from matplotlib import figure
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            "a picture needs matplotlib, which is not installed: pip install 'esamp[plots]'"
-        ) from error
-    return figure
-
-
 def plot_timeline(timeline: Timeline, path: Path, title: str) -> None:
     """Draw the rows "LLM" and "distiller" over time and write them to `path`, in the format of its suffix.
 
     Raises:
         ModuleNotFoundError: matplotlib is not installed.
     """
-    figure = check_matplotlib().Figure(figsize=_SIZE, dpi=_DPI, layout="constrained")
+    check_matplotlib()
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=_SIZE, dpi=_DPI, layout="constrained")
     axes = figure.subplots()
     for name, (row, colour, label) in _LOOKS.items():
         bars = [(span.start * 1e3, (span.end - span.start) * 1e3) for span in timeline.of(name)]

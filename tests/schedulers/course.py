@@ -21,7 +21,6 @@ from esamp.distillers import (
     NoiseDistiller,
     RecursiveLeastSquaresDistiller,
     VocabularyDistiller,
-    distillers,
 )
 from esamp.distillers.choice_memory import ChoiceMemoryDistiller
 from esamp.distillers.optimizers import Adafactor
@@ -54,10 +53,6 @@ def _low_rank() -> Distiller:
 
 def _least_squares() -> Distiller:
     return RecursiveLeastSquaresDistiller(features=4, ridge=0.1)
-
-
-def test_every_distiller_has_a_small_one() -> None:
-    assert sorted(SMALL) == distillers.names()
 
 
 def explorer(distiller: Distiller, scheduler: OverlapScheduler) -> Explorer:

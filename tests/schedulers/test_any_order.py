@@ -12,6 +12,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 
+from esamp.distillers import distillers
 from esamp.schedulers import CudaStreamScheduler, SynchronousScheduler, cuda_stream
 from esamp.testing.strategies import bursts
 from esamp.testing.streams import DivergedError, Program, Race, Replay, SimulatedMachine, races
@@ -31,6 +32,10 @@ _some_distillers = pytest.mark.parametrize(
 @functools.cache
 def _replay(name: str) -> Replay:
     return Replay(recording(name).program, recording(name).results)
+
+
+def test_every_distiller_has_a_small_one() -> None:
+    assert sorted(SMALL) == distillers.names()
 
 
 @_every_distiller

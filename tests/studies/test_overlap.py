@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import builtins
+import importlib.util
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -111,14 +110,10 @@ def test_a_trace_of_something_else_is_refused(tmp_path: Path) -> None:
 
 
 def _without_matplotlib(monkeypatch: pytest.MonkeyPatch) -> None:
-    find: Callable[..., Any] = builtins.__import__
-
-    def refuse(name: str, *arguments: Any, **named: Any) -> Any:
-        if name == "matplotlib":
-            raise ModuleNotFoundError("No module named 'matplotlib'")
-        return find(name, *arguments, **named)
-
-    monkeypatch.setattr(builtins, "__import__", refuse)
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *rest: None if name == "matplotlib" else find(name, *rest)
+    )
 
 
 def test_a_picture_without_matplotlib_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
