@@ -111,9 +111,9 @@ class _Mind:
     def __init__(self, distiller: Distiller, scheduler: OverlapScheduler) -> None:
         generator = torch.Generator().manual_seed(0)
         head = Head(torch.randn(_VOCABULARY, _WIDTH, generator=generator).cuda())
-        bank = Bank(distiller, head, _GROUPS)
+        bank = Bank(distiller, BetaMix(), head, _GROUPS)
         scheduler = scheduler.bind(torch.device("cuda", torch.cuda.current_device()))
-        self.explorer = Explorer(bank, _LANES, BetaMix(), scheduler, head, Filters())
+        self.explorer = Explorer(bank, _LANES, scheduler, Filters())
         self.rows = Rows.of_prompts(torch.arange(_GROUPS).cuda(), torch.ones(_GROUPS, _LANES).cuda())
         self.shallow, self.deep = torch.zeros(2, len(self.rows), _WIDTH, device="cuda")
         self.head = head

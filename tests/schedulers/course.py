@@ -25,11 +25,11 @@ from esamp.distillers import (
 from esamp.distillers.choice_memory import ChoiceMemoryDistiller
 from esamp.distillers.optimizers import Adafactor
 from esamp.explorer import Explorer
-from esamp.fusion import BetaMix
+from esamp.fusion import fusions
 from esamp.schedulers import CudaStreamScheduler, OverlapScheduler
 from esamp.testing.streams import Program, SimulatedMachine
 from esamp.testing.streams.program import Reference
-from tests.properties.bank import LANES, SOME, Step, grid, head, step
+from tests.properties.bank import LANES, SOME, VOCABULARY, Step, grid, head, step
 
 GROUPS, STEPS = 2, 4
 
@@ -55,8 +55,14 @@ def _least_squares() -> Distiller:
     return RecursiveLeastSquaresDistiller(features=4, ridge=0.1)
 
 
-def explorer(distiller: Distiller, scheduler: OverlapScheduler) -> Explorer:
-    return Explorer(Bank(distiller, head(), GROUPS), LANES, BetaMix(), scheduler, head(), SOME)
+def explorer(distiller: Distiller, scheduler: OverlapScheduler, fusion: str = "beta_mix") -> Explorer:
+    bank = Bank(distiller, fusions.build(fusion), head(), GROUPS, _texts)
+    return Explorer(bank, LANES, scheduler, SOME)
+
+
+def _texts() -> tuple[str, ...]:
+    """Some tokens end a sentence, for the fusions that read."""
+    return tuple("." if token % 3 == 0 else "a" for token in range(VOCABULARY))
 
 
 def _taken(number: int) -> Step:
@@ -112,9 +118,9 @@ class Recording:
 
 
 @functools.cache
-def recording(name: str) -> Recording:
+def recording(name: str, fusion: str = "beta_mix") -> Recording:
     """The course with a small distiller of that name under `CudaStreamScheduler`."""
-    return record(lambda scheduler: attend(explorer(SMALL[name](), scheduler)))
+    return record(lambda scheduler: attend(explorer(SMALL[name](), scheduler, fusion)))
 
 
 def record(run: Callable[[OverlapScheduler], list[Tensor]]) -> Recording:
