@@ -147,11 +147,12 @@ def test_a_run_that_is_broken_off_gives_its_memory_away_only_when_the_side_is_do
     assert someone_elses.tolist() == [1, 1, 1]
 
 
-def test_waiting_twice_queues_nothing_new() -> None:
+def test_waiting_for_what_is_done_queues_nothing_and_leaves_later_work_alone() -> None:
     with SimulatedMachine() as machine:
         scheduler = CudaStreamScheduler(backend=machine)
         first, second = (scheduler.submit(lambda i=i: torch.zeros(3) + i) for i in range(2))
         scheduler.wait(second)
+        scheduler.submit(lambda: torch.zeros(3))
         before = len(machine.program().marks)
         assert scheduler.wait(first).tolist() == [0, 0, 0]
         assert scheduler.wait(second).tolist() == [1, 1, 1]

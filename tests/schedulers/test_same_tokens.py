@@ -136,9 +136,9 @@ def test_a_residual_stream_that_is_added_to_in_place_does_no_harm() -> None:
         return [sample.token_ids.tolist() for sample in samples]
 
     def in_place(module: Any, args: tuple[torch.Tensor]) -> None:
-        args[0].mul_(1.5)
+        args[0].add_(args[0].flip(-1))
 
-    wanted = tokens(SynchronousScheduler(), lambda module, args: (args[0] * 1.5,))
+    wanted = tokens(SynchronousScheduler(), lambda module, args: (args[0] + args[0].flip(-1),))
     for name in schedulers.names():
         assert tokens(_scheduler(name), in_place) == wanted
 
