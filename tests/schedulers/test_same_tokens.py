@@ -143,6 +143,32 @@ def test_a_residual_stream_that_is_added_to_in_place_does_no_harm() -> None:
         assert tokens(_scheduler(name), in_place) == wanted
 
 
+class _Notes(OverlapScheduler):
+    """Works in line and writes down who asked for what."""
+
+    def __init__(self) -> None:
+        self.inner = SynchronousScheduler()
+        self.calls = ""
+
+    def submit(self, work: Any) -> Any:
+        self.calls += "s"
+        return self.inner.submit(work)
+
+    def wait(self, pending: Any) -> Any:
+        self.calls += "w"
+        return self.inner.wait(pending)
+
+
+def test_nobody_waits_for_learning_before_the_next_prediction_is_under_way() -> None:
+    notes = _Notes()
+    _generate(notes, "low_rank", {"n": 3, "max_new_tokens": 6, "ignore_eos": True})
+    first, *steps, last, end = notes.calls.split("s")
+    assert first == ""
+    # Between a prediction and its learning somebody waits, between learning and the next prediction nobody does.
+    assert [bool(waits) for waits in (*steps, last)] == [True, False] * 5 + [True]
+    assert end != ""
+
+
 class _BrokenError(Exception):
     pass
 
