@@ -90,7 +90,11 @@ class Filters:
 
     def temperatures(self, step: Int[Tensor, " rows"]) -> Float[Tensor, "rows 1"]:
         """T of each row, by the number of tokens it has."""
-        values = self.temperature(step) if callable(self.temperature) else torch.full(step.shape, self.temperature)
+        values = (
+            self.temperature(step)
+            if callable(self.temperature)
+            else step.new_full(step.shape, self.temperature, dtype=torch.float32)
+        )
         return values.to(step.device, torch.float32).unsqueeze(-1)
 
     def keep(

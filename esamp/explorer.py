@@ -5,8 +5,9 @@ Every engine drives this same object; ESamp's maths exists once.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import final
+from typing import Any, TypeVar, final
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -24,6 +25,8 @@ from esamp.schedulers import OverlapScheduler, Pending
 from esamp.schedules import Schedule
 
 __all__ = ["Explorer"]
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -89,15 +92,17 @@ class Explorer(DecodePolicy):
         self._broken: Bool[Tensor, " groups"] = torch.zeros_like(bank.updates, dtype=torch.bool)
         self._step: _Step | None = None
         self._losses: Pending[Float[Tensor, " groups"]] | None = None
+        self._last: Pending[Any] | None = None
 
     def recycle(self, slots: Int[Tensor, " k"]) -> None:
         """Give slots to new groups: as good as new from the next `begin` on."""
-        self.scheduler.wait(self.scheduler.submit(lambda: self.bank.recycle(slots)))
+        self._submit(lambda: self.bank.recycle(slots))
 
     @override
     def begin(self, shallow: Float[Tensor, "rows d"], rows: Rows) -> None:
-        shallow = shallow.float()
-        predicted = self.scheduler.submit(lambda: self.bank.predict(self._scatter(rows, shallow)))
+        # A copy: while the distiller reads it, later layers may add to the residual stream in place.
+        shallow = shallow.to(torch.float32, copy=True)
+        predicted = self._submit(lambda: self.bank.predict(self._scatter(rows, shallow)))
         self._step = _Step(rows, shallow, predicted)
 
     @override
@@ -139,7 +144,7 @@ class Explorer(DecodePolicy):
             self.bank.fusion.observe(deep, tokens, step.rows, alive & deep.isfinite().all(dim=-1))
             return losses
 
-        self._losses = self.scheduler.submit(work)
+        self._losses = self._submit(work)
 
     @override
     def prefill(
@@ -151,7 +156,7 @@ class Explorer(DecodePolicy):
         alive: Bool[Tensor, " rows"],
     ) -> None:
         shallow, deep, sound = shallow.float(), deep.float(), torch.zeros_like(self._broken)
-        self._losses = self.scheduler.submit(lambda: self._update(rows, shallow, deep, tokens, alive, sound))
+        self._losses = self._submit(lambda: self._update(rows, shallow, deep, tokens, alive, sound))
 
     @override
     def losses(self) -> Float[Tensor, " groups"]:
@@ -161,8 +166,22 @@ class Explorer(DecodePolicy):
 
     @override
     def resets(self) -> Int[Tensor, " groups"]:
-        self.losses()
+        if self._last is not None:
+            self.scheduler.wait(self._last)
         return self.bank.resets.clone()
+
+    def _submit(self, work: Callable[[], T]) -> Pending[T]:
+        """Hand work on the bank to the scheduler; what earlier work raised, later work raises again."""
+        earlier = self._last
+
+        def follow() -> T:
+            if earlier is not None:
+                earlier.value()
+            return work()
+
+        submitted = self.scheduler.submit(follow)
+        self._last = submitted
+        return submitted
 
     def _current(self, call: str) -> _Step:
         if self._step is None:

@@ -63,7 +63,8 @@ class DecodePolicy(ABC):
     """One decode step of a sampling method, driven by an engine: begin → fuse → (the engine draws) → learn.
 
     Data goes one way. The engine calls `begin` as soon as the first layer is done, `fuse` when the logits are there,
-    and `learn` once the step's tokens are drawn.
+    and `learn` once the step's tokens are drawn. What it passes to `learn` may be read until the next `fuse` returns;
+    an engine that writes into its own tensors passes copies.
     """
 
     @abstractmethod
@@ -96,7 +97,7 @@ class DecodePolicy(ABC):
 
     @abstractmethod
     def losses(self) -> Float[Tensor, " groups"]:
-        """Each group's loss in the last step; NaN where nothing was learnt."""
+        """Each group's loss in the last step; NaN where nothing was learnt. Waits until the step is learnt."""
 
     @abstractmethod
     def resets(self) -> Int[Tensor, " groups"]:

@@ -43,7 +43,7 @@ class ESampSampler:
         tokenizer: its tokenizer.
         distiller: predicts hᴸ from h¹: a `Distiller`, its class, or a name ("mlp").
         fusion: tilts the logits: a `NoveltyFusion`, its class, or a name ("beta_mix").
-        scheduler: when the distiller's work runs: an `OverlapScheduler`, its class, or a name ("synchronous").
+        scheduler: when the distiller's work runs: an `OverlapScheduler`, its class, or a name ("synchronous", "auto").
         beta: exploration strength β >= 0, or a schedule over the steps of a sample (`esamp.schedules`); 0 is plain
             sampling. `generate` can override it.
         warmup: updates of a prompt's distiller before its fusion starts.
@@ -86,6 +86,7 @@ class ESampSampler:
         self.domains = None if domains is None else sharings.build(domains)
         self.learn_prompt = check_flag("learn_prompt", learn_prompt)
         self.engine = HuggingFaceEngine(model, tokenizer)
+        self.scheduler = self.scheduler.bind(self.engine.device)
         self._check_fits()
 
     @classmethod

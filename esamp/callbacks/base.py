@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -47,7 +47,7 @@ class StepRecord:
         sample: sample index of each row.
         fused: the distribution of the step, with its diagnostics.
         drawn: the tokens.
-        loss: each group's loss in this step; NaN where nothing is learnt.
+        losses: gives `loss`, and waits for it if need be.
         finished: samples that ended with this step.
     """
 
@@ -56,8 +56,13 @@ class StepRecord:
     sample: Int[Tensor, " rows"]
     fused: Fused
     drawn: Drawn
-    loss: Float[Tensor, " groups"]
+    losses: Callable[[], Float[Tensor, " groups"]]
     finished: list[Sample]
+
+    @property
+    def loss(self) -> Float[Tensor, " groups"]:
+        """Each group's loss in this step; NaN where nothing is learnt. Whoever reads it waits for the distillers."""
+        return self.losses()
 
 
 class Callback:

@@ -116,10 +116,15 @@ def living_mean(values: Float[Tensor, "groups rows"], weight: Float[Tensor, "gro
     return (values * weight).sum(dim=-1) / weight.sum(dim=-1).clamp_min(1)
 
 
+def free_to_read(tensor: Tensor) -> bool:
+    """The host may look at its values without waiting for a device."""
+    return tensor.device.type == "cpu"
+
+
 def reset_failed(distiller: Distiller, failed: Bool[Tensor, " groups"]) -> None:
     """Reset the slots where `failed` holds, without waiting for the device to say whether there are any."""
-    # Reading a tensor costs nothing on the CPU and a synchronisation elsewhere; there the masks do the work every step.
-    if failed.device.type != "cpu" or bool(failed.any()):
+    # Where looking means waiting, the masks do the work every step.
+    if not free_to_read(failed) or bool(failed.any()):
         distiller.reset(failed)
 
 

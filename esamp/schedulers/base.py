@@ -6,6 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+import torch
+
 from esamp.registry import Registry
 
 __all__ = ["OverlapScheduler", "Pending", "schedulers"]
@@ -24,7 +26,9 @@ class Pending(ABC, Generic[T]):
 class OverlapScheduler(ABC):
     """Decides when work runs, never what it computes: every scheduler gives the same tokens.
 
-    Work runs in the order of submission, after whatever the caller has issued so far.
+    Work runs in the order of submission, after whatever the caller has issued so far, and under the autograd modes of
+    the caller. What the caller issues after `submit` may run beside it until the caller waits for it, or for later
+    work. Until then nobody may write what the work reads.
     """
 
     @abstractmethod
@@ -34,6 +38,14 @@ class OverlapScheduler(ABC):
     @abstractmethod
     def wait(self, pending: Pending[T]) -> T:
         """The value of submitted work, visible to the caller from here on. Raises what the work raised."""
+
+    def bind(self, device: torch.device) -> OverlapScheduler:
+        """The scheduler to use for a model on `device`: this one, unless all it does is to choose.
+
+        Raises:
+            ValueError: it does not work for models there.
+        """
+        return self
 
 
 schedulers: Registry[OverlapScheduler] = Registry("scheduler", OverlapScheduler)

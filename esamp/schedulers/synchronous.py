@@ -3,36 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Generic, TypeVar, final
+from typing import TypeVar, final
 
 from typing_extensions import override
 
 from esamp.schedulers.base import OverlapScheduler, Pending, schedulers
+from esamp.schedulers.outcome import attempt
 
 __all__ = ["SynchronousScheduler"]
 
 T = TypeVar("T")
-
-
-@final
-@dataclass(frozen=True)
-class _Done(Pending[T], Generic[T]):
-    result: T
-
-    @override
-    def value(self) -> T:
-        return self.result
-
-
-@final
-@dataclass(frozen=True)
-class _Failed(Pending[T], Generic[T]):
-    error: Exception
-
-    @override
-    def value(self) -> T:
-        raise self.error
 
 
 @final
@@ -47,10 +27,7 @@ class SynchronousScheduler(OverlapScheduler):
 
     @override
     def submit(self, work: Callable[[], T]) -> Pending[T]:
-        try:
-            return _Done(work())
-        except Exception as error:  # raised by `wait`, where schedulers that run work elsewhere can raise it too
-            return _Failed(error)
+        return attempt(work)
 
     @override
     def wait(self, pending: Pending[T]) -> T:

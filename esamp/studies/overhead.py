@@ -11,6 +11,7 @@ from esamp.callbacks import Callback
 from esamp.checks import check_integer
 from esamp.sampler import ESampSampler
 from esamp.schedules import Schedule
+from esamp.studies.pairs import quartiles, shares
 
 __all__ = ["Overhead", "measure_overhead"]
 
@@ -32,7 +33,7 @@ class Overhead:
     @property
     def shares(self) -> list[float]:
         """Of each pair, the time ESamp adds over the time of plain sampling."""
-        return [after / before - 1 for before, after in zip(self.plain, self.explored, strict=True)]
+        return shares(self.plain, self.explored)
 
     @property
     def median_share(self) -> float:
@@ -42,8 +43,7 @@ class Overhead:
     @property
     def quartiles(self) -> tuple[float, float]:
         """First and third quartile of `shares`, between which half of the pairs lie."""
-        first, _, third = statistics.quantiles(self.shares, n=4, method="inclusive")
-        return first, third
+        return quartiles(self.shares)
 
     def summary(self) -> str:
         """One line: the median share with its quartiles, and both speeds."""

@@ -13,13 +13,21 @@ from torch import Tensor
 from esamp.candidates import Filters
 from esamp.rows import Rows
 
-__all__ = ["Fusible", "filters", "fusible", "layouts", "logits", "masks", "seeds", "tensors"]
+__all__ = ["Fusible", "bursts", "filters", "fusible", "layouts", "logits", "masks", "seeds", "tensors"]
 
 # hypothesis.strategies.DrawFn is a protocol that run-time type checkers cannot check.
 Draw = Callable[..., Any]
 
 seeds = st.integers(0, 2**63 - 1)
 """Seeds of draws."""
+
+
+_ALL = 10**6
+
+
+def bursts() -> st.SearchStrategy[list[int]]:
+    """What `Program.order` takes: how many items each stream may run in its turn, few or as many as it can."""
+    return st.lists(st.integers(0, 40) | st.sampled_from([0, 1, _ALL]), max_size=40)
 
 
 @st.composite

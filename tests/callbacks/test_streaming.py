@@ -51,4 +51,4 @@ def _record(token: int) -> object:
 
     candidates = Candidates(one.view(1, 1), empty, torch.ones(1, 1, dtype=torch.bool))
     fused = Fused(candidates, empty, empty, number, number)
-    return StepRecord(0, one, one, fused, Drawn(torch.tensor([token]), number), number, [])
+    return StepRecord(0, one, one, fused, Drawn(torch.tensor([token]), number), lambda: number, [])

@@ -60,6 +60,14 @@ def test_parts_of_your_own_pass_the_suites_and_generate(
         sys.modules.pop(name, None)
 
 
+def test_the_simulated_device_tells_of_the_race(capsys: pytest.CaptureFixture[str]) -> None:
+    ((_, text),) = blocks("docs/overlap.md", "python")
+    exec(compile(text, "docs/overlap.md", "exec"), {})
+    printed = capsys.readouterr().out
+    assert "aten.mul.Tensor on stream 1" in printed
+    assert "aten.add_.Tensor on stream 0" in printed
+
+
 def test_a_fusion_of_your_own_goes_by_its_dotted_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from esamp.testing.models import tiny_tokenizer
 

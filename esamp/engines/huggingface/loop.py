@@ -79,6 +79,7 @@ class DecodeLoop:
         self.rows = self._seats[self._place]
         self._taps = Taps(engine.model, sequences=batch.learn_prompt)
         self._step = 0
+        self._learnt: int | None = None
         self._cache: Any = None
 
     def __enter__(self) -> DecodeLoop:
@@ -105,9 +106,10 @@ class DecodeLoop:
         step, rows, place = self._step, self.rows, self._place
         fused = self.policy.fuse(self._deep, self._logits)
         drawn = fused.draw(self.batch.seed, rows)
+        self._write_loss()
         self.policy.learn(self._deep, drawn.tokens)
+        self._learnt = step
         self.history.write(step, place, fused, drawn, self._logits)
-        loss = self.history.loss[:, step] = self.policy.losses()
         reasons = self._finish_reasons(drawn.tokens)
         finished = [self._sample(int(place[i]), reason) for i, reason in enumerate(reasons) if reason]
         self._step += 1
@@ -115,9 +117,27 @@ class DecodeLoop:
         self._leave([i for i, reason in enumerate(reasons) if not reason])
         if self.running:
             self._forward(drawn.tokens)
+        else:
+            self._write_loss()
         return StepRecord(
-            step, self.batch.first_prompt + place // self.batch.n, rows.sample, fused, drawn, loss, finished
+            step,
+            self.batch.first_prompt + place // self.batch.n,
+            rows.sample,
+            fused,
+            drawn,
+            lambda: self._loss(step),
+            finished,
         )
+
+    def _write_loss(self) -> None:
+        """Record the loss of the last step that was learnt: here, because after the next `fuse` it costs no waiting."""
+        if self._learnt is not None:
+            self.history.loss[:, self._learnt] = self.policy.losses()
+            self._learnt = None
+
+    def _loss(self, step: int) -> Tensor:
+        self._write_loss()
+        return self.history.loss[:, step]
 
     @torch.no_grad()
     def _prefill(self) -> None:
