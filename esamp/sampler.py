@@ -11,7 +11,17 @@ from pathlib import Path
 from typing import Any, final
 
 import torch
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from jaxtyping import Int
+from torch import Tensor
+from transformers import (
+    GenerationConfig,
+    LogitsProcessorList,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    StoppingCriteriaList,
+)
+from transformers.generation.streamers import BaseStreamer
+from transformers.generation.utils import GenerateDecoderOnlyOutput
 
 from esamp.bank import Bank
 from esamp.callbacks import Callback, GenerateStart, ProgressBar
@@ -19,6 +29,7 @@ from esamp.callbacks.base import check_callbacks
 from esamp.candidates import Filters
 from esamp.checks import check_choice, check_flag, check_integer
 from esamp.distillers import Distiller, distillers
+from esamp.engines.huggingface.custom_generate import GenerateCall
 from esamp.engines.huggingface.engine import HuggingFaceEngine, Prompt
 from esamp.engines.huggingface.loading import load
 from esamp.engines.huggingface.loop import Batch, DecodeLoop
@@ -192,6 +203,60 @@ class ESampSampler:
             for callback in hooks:
                 callback.on_exception(error)
             raise
+
+    def __call__(
+        self,
+        model: PreTrainedModel,
+        input_ids: Int[Tensor, "rows length"],
+        logits_processor: LogitsProcessorList,
+        stopping_criteria: StoppingCriteriaList,
+        generation_config: GenerationConfig,
+        *,
+        seed: int = 0,
+        beta: Beta | None = None,
+        streamer: BaseStreamer | None = None,
+        synced_gpus: bool = False,
+        **model_kwargs: Any,
+    ) -> GenerateDecoderOnlyOutput | Tensor:
+        """What `model.generate(..., custom_generate=sampler)` calls, with everything prepared as for its own methods.
+
+        The samples are those of `generate` for the same prompts, seed and settings. `seed` and `beta` may be given to
+        `model.generate`, as its other arguments are; see the page "Inside model.generate".
+
+        Raises:
+            TypeError: an argument is of the wrong type.
+            ValueError: something is asked for that ESamp refuses; the message names it.
+        """
+        call = GenerateCall(
+            self.engine,
+            model,
+            input_ids,
+            logits_processor,
+            stopping_criteria,
+            generation_config,
+            model_kwargs | {"synced_gpus": synced_gpus},
+            prefilter=self.filtering == "pre-filter",
+            streamer=streamer,
+        )
+        request = Request.check(
+            self.engine,
+            call.prompts,
+            n=call.n,
+            max_new_tokens=call.max_new_tokens,
+            filters=call.filters,
+            seed=seed,
+            beta=self.beta if beta is None else beta,
+            sharing=self.sharing,
+            waves=1,
+            learn_prompt=self.learn_prompt,
+            stop=(),
+            ignore_eos=True,
+            chat=False,
+            batch_size=None,
+            supervisor=call,
+        )
+        self._run(request, None, [])
+        return call.output()
 
     def describe(self, filters: Filters | None = None) -> str:
         """The pipeline of one decode step, in order, a line a stage."""

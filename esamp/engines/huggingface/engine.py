@@ -13,12 +13,13 @@ from torch import Tensor
 from transformers import Cache, PreTrainedModel, PreTrainedTokenizerBase
 
 from esamp.engines.huggingface.head import read_head
+from esamp.engines.huggingface.sharding import check_sharding
 from esamp.engines.huggingface.taps import evaluation_mode, find_first_layer
 
 __all__ = ["HuggingFaceEngine", "Prompt"]
 
-Prompt = str | Sequence[Mapping[str, str]]
-"""Raw text, or chat messages such as [{"role": "user", "content": "Hi"}]."""
+Prompt = str | Sequence[Mapping[str, str]] | Sequence[int]
+"""Raw text, chat messages such as [{"role": "user", "content": "Hi"}], or token ids, special tokens included."""
 
 # Largest relative error of logits that a cache may bring, and padding beside it: for float32, and for half precision,
 # where rounding alone makes some. What is really wrong is of order 1.
@@ -36,8 +37,8 @@ class HuggingFaceEngine:
 
     Raises:
         TypeError: `model` is not a `PreTrainedModel`, or `tokenizer` is no tokenizer.
-        ValueError: the model is an encoder-decoder, has no layers or head that can be read, or cannot be decoded from
-            a cache.
+        ValueError: the model is an encoder-decoder, is split over processes, has no layers or head that can be read, or
+            cannot be decoded from a cache.
     """
 
     def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
@@ -56,6 +57,7 @@ class HuggingFaceEngine:
                 f"model must be decoder-only, got the encoder-decoder {type(model).__name__}; "
                 "load one with AutoModelForCausalLM"
             )
+        check_sharding(model)
         find_first_layer(model)
         self.model = model
         self.tokenizer = tokenizer
@@ -104,7 +106,7 @@ class HuggingFaceEngine:
             found.update(int(token) for token in (ids if isinstance(ids, list) else [] if ids is None else [ids]))
         return frozenset(found)
 
-    def render(self, prompt: Prompt, *, chat: bool) -> str:
+    def render(self, prompt: str | Sequence[Mapping[str, str]], *, chat: bool) -> str:
         """A prompt as the text that the model sees; messages, and strings where `chat` holds, go through the template.
 
         Raises:
@@ -132,6 +134,10 @@ class HuggingFaceEngine:
     def encode(self, text: str, *, templated: bool) -> list[int]:
         """Token ids of rendered text; a template has put the special tokens there already."""
         return list(self.tokenizer(text, add_special_tokens=not templated)["input_ids"])
+
+    def decode_prompt(self, ids: Sequence[int]) -> str:
+        """Text of a prompt's token ids, with its special tokens."""
+        return str(self.tokenizer.decode(list(ids), clean_up_tokenization_spaces=False))
 
     def decode(self, ids: Tensor) -> str:
         """Text of token ids, without special tokens and with its spaces as they are."""
