@@ -102,8 +102,8 @@ class GenerateCall(Supervisor):
         self._length = length
         self._renormalize = bool(config.renormalize_logits)
         self._as_dict = bool(config.return_dict_in_generate)
-        self._scores: tuple[Tensor, ...] | None = () if self._as_dict and config.output_scores else None
-        self._logits: tuple[Tensor, ...] | None = () if self._as_dict and config.output_logits else None
+        self._scores: Any = () if self._as_dict and config.output_scores else None
+        self._logits: Any = () if self._as_dict and config.output_logits else None
         # A row that has ended draws its padding for certain.
         self._ended_scores = torch.full((engine.head.vocabulary,), -torch.inf, device=input_ids.device)
         self._ended_scores[pad] = 0.0
@@ -142,10 +142,10 @@ class GenerateCall(Supervisor):
         """What `generate` returns, once the loop is over."""
         if self._streamer is not None:
             self._streamer.end()
-        sequences = self._sequences[:, : self._length]
+        sequences: Any = self._sequences[:, : self._length]
         if not self._as_dict:
             return sequences
-        return GenerateDecoderOnlyOutput(sequences=sequences, scores=self._scores, logits=self._logits)  # pyright: ignore[reportArgumentType]
+        return GenerateDecoderOnlyOutput(sequences=sequences, scores=self._scores, logits=self._logits)
 
     def _all_rows(self, place: Tensor, values: Tensor) -> Tensor:
         """Values of the living rows among those of all rows."""
