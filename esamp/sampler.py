@@ -152,7 +152,8 @@ class ESampSampler:
         """Draw n samples of each prompt.
 
         Args:
-            prompts: a prompt or a list of them; each is raw text, or chat messages that go through the template.
+            prompts: a prompt or a list of them; each is raw text, chat messages that go through the template, or token
+                ids, special tokens included.
             n: samples of each prompt, one number or one for each; by default a prompt's samples share one distiller,
                 and share it with no other prompt.
             max_new_tokens: longest sample, in tokens.

@@ -308,6 +308,13 @@ def test_token_types_are_refused() -> None:
         model.generate(**inputs, custom_generate=sampler_of(model), do_sample=True, max_new_tokens=3)
 
 
+def test_images_are_refused() -> None:
+    model = tiny_model("llava")
+    inputs = {"input_ids": torch.tensor([[2, 255, 255, 255, 255]]), "pixel_values": torch.zeros(1, 3, 8, 8)}
+    with pytest.raises(ValueError, match=r"^pixel_values must be left out"):
+        model.generate(**inputs, custom_generate=sampler_of(model), do_sample=True, max_new_tokens=3)
+
+
 def test_embeddings_without_text_are_refused() -> None:
     with pytest.raises(ValueError, match=r"^inputs_embeds must be left out"):
         MODEL.generate(

@@ -39,11 +39,18 @@ def check_arguments(arguments: Mapping[str, Any]) -> None:
                 "a cache of ESamp's own; pass the whole text as input_ids"
             )
     for name, value in arguments.items():
-        if name not in _OWN and value is not None and value is not False:
+        if name not in _OWN and not _says_nothing(value):
+            # Where a model reads images, `generate` has already encoded the pixels.
+            given = "pixel_values" if name == "mm_encoder_outputs" else name
             raise ValueError(
-                f"{name} must be left out with ESampSampler as custom_generate, which reads input_ids and "
-                f"attention_mask alone, got {type(value).__name__}"
+                f"{given} must be left out with ESampSampler as custom_generate, which reads input_ids and "
+                "attention_mask alone; it samples from text"
             )
+
+
+def _says_nothing(value: Any) -> bool:
+    """Whether an argument is empty; `generate` adds a dict of what images became, where a model reads them."""
+    return value is None or value is False or (isinstance(value, dict) and all(map(_says_nothing, value.values())))
 
 
 def prompts_of(
