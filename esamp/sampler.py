@@ -6,6 +6,7 @@ import copy
 import inspect
 import reprlib
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, final
@@ -50,7 +51,7 @@ class ESampSampler:
     """Exploratory Sampling (arXiv 2604.24927): n samples of a prompt that avoid what the others have made predictable.
 
     Args:
-        model: any decoder-only transformers model.
+        model: any decoder-only transformers model, also with a PEFT adapter in its layers.
         tokenizer: its tokenizer.
         distiller: predicts hᴸ from h¹: a `Distiller`, its class, or a name ("mlp").
         fusion: tilts the logits: a `NoveltyFusion`, its class, or a name ("beta_mix").
@@ -198,12 +199,7 @@ class ESampSampler:
         )
         hooks = check_callbacks(callbacks)
         hooks += [ProgressBar()] if check_flag("progress", progress) else []
-        try:
-            return self._run(request, state, hooks)
-        except BaseException as error:
-            for callback in hooks:
-                callback.on_exception(error)
-            raise
+        return self._run(request, state, hooks)
 
     def __call__(
         self,
@@ -215,14 +211,15 @@ class ESampSampler:
         *,
         seed: int = 0,
         beta: Beta | None = None,
+        callbacks: Sequence[Callback] = (),
         streamer: BaseStreamer | None = None,
         synced_gpus: bool = False,
         **model_kwargs: Any,
     ) -> GenerateDecoderOnlyOutput | Tensor:
         """What `model.generate(..., custom_generate=sampler)` calls, with everything prepared as for its own methods.
 
-        The samples are those of `generate` for the same prompts, seed and settings. `seed` and `beta` may be given to
-        `model.generate`, as its other arguments are; see the page "Inside model.generate".
+        The samples are those of `generate` for the same prompts, seed and settings. `seed`, `beta` and `callbacks` may
+        be given to `model.generate`, as its other arguments are; see the page "Inside model.generate".
 
         Raises:
             TypeError: an argument is of the wrong type.
@@ -248,6 +245,7 @@ class ESampSampler:
             seed=seed,
             beta=self.beta if beta is None else beta,
             sharing=self.sharing,
+            domains=self.domains,
             waves=1,
             learn_prompt=self.learn_prompt,
             stop=(),
@@ -256,7 +254,7 @@ class ESampSampler:
             batch_size=None,
             supervisor=call,
         )
-        self._run(request, None, [])
+        self._run(replace(request, eos=call.eos), None, check_callbacks(callbacks))
         return call.output()
 
     def describe(self, filters: Filters | None = None) -> str:
@@ -265,6 +263,14 @@ class ESampSampler:
         return "\n".join(f"{number}. {stage}" for number, stage in enumerate(stages, 1))
 
     def _run(self, request: Request, state: Sequence[Bank] | None, callbacks: list[Callback]) -> GenerationResult:
+        try:
+            return self._sample(request, state, callbacks)
+        except BaseException as error:
+            for callback in callbacks:
+                callback.on_exception(error)
+            raise
+
+    def _sample(self, request: Request, state: Sequence[Bank] | None, callbacks: list[Callback]) -> GenerationResult:
         settings = self._settings(request)
         start = GenerateStart(len(request.texts), settings["n"], sum(request.counts), request.max_new_tokens, settings)
         for callback in callbacks:

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 from transformers import GenerationConfig, LogitsProcessorList, PreTrainedModel, StoppingCriteriaList
-from transformers.generation.stopping_criteria import MaxLengthCriteria, MaxTimeCriteria
+from transformers.generation.stopping_criteria import EosTokenCriteria, MaxLengthCriteria, MaxTimeCriteria
 from transformers.generation.streamers import BaseStreamer
 from transformers.generation.utils import GenerateDecoderOnlyOutput
 from typing_extensions import override
@@ -52,6 +52,7 @@ class GenerateCall(Supervisor):
         n: samples of each prompt.
         max_new_tokens: longest sample.
         filters: temperature and filters.
+        eos: token ids that end a sample.
     """
 
     def __init__(
@@ -96,6 +97,12 @@ class GenerateCall(Supervisor):
         # The criteria have the last word, as in transformers: a user's own of length replaces the configured one.
         self.max_new_tokens = (criteria.max_length or config.max_length or 0) - length
         self.filters: Filters = filters_of(config, engine.head.vocabulary)
+        self.eos: frozenset[int] = frozenset(
+            int(token)
+            for criterion in criteria
+            if isinstance(criterion, EosTokenCriteria)
+            for token in criterion.eos_token_id
+        )
         pad = _padding(config, criteria)
         self._sequences = torch.full((len(input_ids), length + self.max_new_tokens), pad, device=input_ids.device)
         self._sequences[:, :length] = input_ids

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from transformers import Cache, PreTrainedModel, PreTrainedTokenizerBase
 
+from esamp.engines.huggingface.adapters import without_wrapper
 from esamp.engines.huggingface.head import read_head
 from esamp.engines.huggingface.sharding import check_sharding
 from esamp.engines.huggingface.taps import evaluation_mode, find_first_layer
@@ -32,7 +33,7 @@ class HuggingFaceEngine:
     """A decoder-only model of transformers with its tokenizer: encoding, decoding of text, and single forwards.
 
     Args:
-        model: any decoder-only `PreTrainedModel` with an LM head.
+        model: any decoder-only `PreTrainedModel` with an LM head, also in a `PeftModel` whose layers carry the adapter.
         tokenizer: the model's tokenizer.
 
     Raises:
@@ -42,6 +43,7 @@ class HuggingFaceEngine:
     """
 
     def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+        model = without_wrapper(model)
         if not isinstance(model, PreTrainedModel):
             raise TypeError(
                 f"model must be a transformers PreTrainedModel, got {reprlib.repr(model)}; "

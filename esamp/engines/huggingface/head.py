@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from esamp.engines.huggingface.taps import Taps, find_head_module
@@ -26,7 +26,7 @@ def read_head(model: PreTrainedModel) -> Head:
     not known here is refused rather than sampled wrongly.
 
     Raises:
-        ValueError: the head has no floating-point weight matrix, or its logits are not the model's.
+        ValueError: the head has no floating-point weight matrix, carries an adapter, or its logits are not the model's.
     """
     module = find_head_module(model)
     weight = getattr(module, "weight", None)
@@ -36,6 +36,7 @@ def read_head(model: PreTrainedModel) -> Head:
             f"{type(model).__name__} is {module}; load it without quantising or off-loading the head "
             "(llm_int8_skip_modules=['lm_head'])"
         )
+    _check_bare(module, model)
     bias = getattr(module, "bias", None)
     config = model.config.get_text_config(decoder=True)
     plain = Head(weight.detach(), bias.detach() if isinstance(bias, Tensor) else None)
@@ -57,6 +58,16 @@ def read_head(model: PreTrainedModel) -> Head:
         f"model must make its logits as W h + b with a scale or a soft-cap, and {type(model).__name__} makes them in "
         "another way; ESamp could not compute the logits of a predicted hidden state: use another model"
     )
+
+
+def _check_bare(module: nn.Module, model: PreTrainedModel) -> None:
+    # An adapter starts at zero, so that the logits would agree now and no longer once it is trained.
+    more = [name for name, _ in module.named_parameters() if name not in {"weight", "bias"}]
+    if more:
+        raise ValueError(
+            f"model must have a bare LM head, and that of {type(model).__name__} carries {', '.join(more)}: leave the "
+            "head out of the adapter's target_modules and modules_to_save, or merge the adapter (merge_and_unload)"
+        )
 
 
 def _with_scale(plain: Head, deep: Tensor, logits: Tensor) -> Head:
