@@ -13,7 +13,7 @@ from typing import Any, final
 
 import torch
 from jaxtyping import Int
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import (
     GenerationConfig,
     LogitsProcessorList,
@@ -75,7 +75,7 @@ class ESampSampler:
 
     def __init__(
         self,
-        model: PreTrainedModel,
+        model: nn.Module,
         tokenizer: PreTrainedTokenizerBase,
         *,
         distiller: Distiller | type[Distiller] | str = "recursive_least_squares",

@@ -9,11 +9,11 @@ from functools import cached_property
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import Cache, PreTrainedModel, PreTrainedTokenizerBase
 
 from esamp.engines.huggingface.adapters import without_wrapper
-from esamp.engines.huggingface.head import read_head
+from esamp.engines.huggingface.head import computes_in_half, read_head
 from esamp.engines.huggingface.sharding import check_sharding
 from esamp.engines.huggingface.taps import evaluation_mode, find_first_layer
 
@@ -42,7 +42,7 @@ class HuggingFaceEngine:
             cannot be decoded from a cache.
     """
 
-    def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+    def __init__(self, model: nn.Module, tokenizer: PreTrainedTokenizerBase) -> None:
         model = without_wrapper(model)
         if not isinstance(model, PreTrainedModel):
             raise TypeError(
@@ -68,7 +68,7 @@ class HuggingFaceEngine:
         self._cache_name = "cache_params" if "cache_params" in accepted else "past_key_values"
         self._takes_positions = "position_ids" in accepted
         self._takes_logits_to_keep = "logits_to_keep" in accepted
-        self._half = self.head.weight.dtype.itemsize < torch.float32.itemsize
+        self._half = computes_in_half(model)
         if not self._decoding_error(padding=0) <= (_CACHE_ERROR_HALF if self._half else _CACHE_ERROR):
             raise ValueError(
                 f"model must give the same logits with its cache as without, and {type(model).__name__} does not when "
