@@ -24,7 +24,7 @@ from transformers.generation.stopping_criteria import MaxLengthCriteria, Stoppin
 from transformers.generation.streamers import BaseStreamer
 
 from esamp import ESampSampler, MLPDistiller
-from esamp.schedules import only_first
+from esamp.schedules import OnlyFirst
 from esamp.testing.models import tiny_model, tiny_tokenizer
 from tests.engines.generated import generated
 
@@ -103,7 +103,7 @@ def test_seed_and_beta_are_arguments_of_generate() -> None:
     assert new_tokens(got, MODEL) == [s.token_ids.tolist() for samples in wanted.samples for s in samples]
     assert not torch.equal(inside(sampler, seed=6), inside(sampler, seed=5))
     assert torch.equal(inside(sampler, beta=0), generated(MODEL, TOKENIZER, PROMPTS, n=3, max_new_tokens=8))
-    first = inside(sampler, beta=only_first(0.5, 100))
+    first = inside(sampler, beta=OnlyFirst(0.5, 100))
     assert torch.equal(first, inside(sampler))
     with pytest.raises(ValueError, match=r"^beta must be .*got -1"):
         inside(sampler, beta=-1)
