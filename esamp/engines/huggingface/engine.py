@@ -68,7 +68,8 @@ class HuggingFaceEngine:
         self._cache_name = "cache_params" if "cache_params" in accepted else "past_key_values"
         self._takes_positions = "position_ids" in accepted
         self._takes_logits_to_keep = "logits_to_keep" in accepted
-        self._half = computes_in_half(model)
+        # Quantised layers compute in half precision, whatever comes before and after them.
+        self._half = computes_in_half(model) or getattr(model, "is_quantized", False)
         if not self._decoding_error(padding=0) <= (_CACHE_ERROR_HALF if self._half else _CACHE_ERROR):
             raise ValueError(
                 f"model must give the same logits with its cache as without, and {type(model).__name__} does not when "
@@ -168,7 +169,7 @@ class HuggingFaceEngine:
         if self._takes_logits_to_keep:
             arguments["logits_to_keep"] = 1
         output = self.model(**arguments)
-        return output.logits[:, -1], getattr(output, self._cache_name, None)
+        return output.logits[:, -1].to(self.device), getattr(output, self._cache_name, None)
 
     @torch.no_grad()
     def _decoding_error(self, padding: int) -> float:
