@@ -12,7 +12,7 @@ from transformers import GenerationConfig
 
 from esamp.candidates import Filters
 
-__all__ = ["FIELDS", "Field", "Treatment", "check_generation_config", "filters_of", "warpers_of"]
+__all__ = ["FIELDS", "Field", "Treatment", "check_generation_config", "filters_of", "table", "warpers_of"]
 
 
 class Treatment(Enum):
@@ -92,7 +92,7 @@ FIELDS: Mapping[str, Field] = MappingProxyType(
     | _refused(_BEAMS, "diversity_penalty", neutral=(None, 0.0))
     | _refused(_BEAMS, "constraints", "force_words_ids")
     | _refused("contrastive search does not sample; leave it out", "penalty_alpha", neutral=(None, 0.0))
-    | _refused("DoLa makes its logits without the last layer's head alone; leave it out", "dola_layers")
+    | _refused("DoLa mixes in the logits of other layers, which ESamp does not see; leave it out", "dola_layers")
     | _refused(_ASSISTED, "use_mtp", "is_assistant", neutral=(None, False))
     | _refused(
         _ASSISTED, "prompt_lookup_num_tokens", "assistant_early_exit", "assistant_ensemble_weight", "speculation_type"
@@ -184,6 +184,15 @@ def filters_of(config: GenerationConfig, vocabulary: int) -> Filters:
 def warpers_of(config: GenerationConfig) -> list[str]:
     """The fields that ask for warpers that `Filters` does not have."""
     return [name for name, off in _OTHER_WARPERS.items() if getattr(config, name, None) not in off]
+
+
+def table() -> str:
+    """The fields as a table in Markdown, a line for those that are treated alike."""
+    alike: dict[tuple[str, str], list[str]] = {}
+    for name, field in FIELDS.items():
+        alike.setdefault((field.treatment.value, field.how), []).append(f"`{name}`")
+    rows = [f"| {', '.join(names)} | {treatment} | {how} |" for (treatment, how), names in alike.items()]
+    return "\n".join(["| field | | how, or why not |", "|---|---|---|", *rows])
 
 
 def _is_runtime_state(name: str) -> bool:
