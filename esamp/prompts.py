@@ -32,6 +32,10 @@ def list_of_prompts(prompts: Any) -> list[Prompt]:
             raise ValueError(f"prompts[{index}] is empty, got {prompt!r}; pass at least one word or message")
         if not isinstance(prompt, str) and not _is_chat(prompt) and not _is_tokens(prompt):
             raise TypeError(f"{wanted}, and prompts[{index}] is {reprlib.repr(prompt)}")
+        if _is_tokens(prompt) and min(prompt) < 0:
+            raise ValueError(
+                f"prompts[{index}] must hold token ids >= 0, got {min(prompt)}; pass what a tokenizer made"
+            )
     return list(prompts)
 
 
@@ -106,5 +110,3 @@ def _check_ids(index: int, ids: list[int], known: int) -> None:
             f"tokenizer must be the model's own: it makes token {max(ids)} of prompts[{index}], and the model knows "
             f"{known} tokens; load both from one place"
         )
-    if min(ids) < 0:
-        raise ValueError(f"prompts[{index}] must hold token ids >= 0, got {min(ids)}; pass what the tokenizer made")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Any
 
 import pytest
@@ -20,10 +21,10 @@ from transformers import (
     pipeline,
 )
 from transformers.generation.logits_process import UnbatchedClassifierFreeGuidanceLogitsProcessor
-from transformers.generation.stopping_criteria import MaxLengthCriteria, StoppingCriteriaList
+from transformers.generation.stopping_criteria import EosTokenCriteria, MaxLengthCriteria, StoppingCriteriaList
 from transformers.generation.streamers import BaseStreamer
 
-from esamp import ESampSampler, MLPDistiller
+from esamp import Callback, ESampSampler, GenerationResult, MLPDistiller
 from esamp.schedules import OnlyFirst
 from esamp.testing.models import tiny_model, tiny_tokenizer
 from tests.engines.generated import generated
@@ -383,3 +384,43 @@ def test_the_model_and_its_configuration_are_as_before() -> None:
     assert model.training
     assert model.generation_config.to_dict() == before
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in model.modules())
+
+
+class Keep(Callback):
+    def on_generate_end(self, result: GenerationResult) -> None:
+        self.result = result
+
+    def on_exception(self, error: BaseException) -> None:
+        self.error = error
+
+
+def test_callbacks_are_shown_the_result_with_the_reasons_of_the_ends() -> None:
+    sampler, keep = sampler_of(ENDING), Keep()
+    sequences = inside(sampler, n=4, max_new_tokens=12, callbacks=[keep])
+    own = sampler.generate(PROMPTS, n=4, max_new_tokens=12, top_k=50, min_p=None)
+    assert keep.result.texts == own.texts
+    for mine, theirs in zip(chain(*keep.result.samples), chain(*own.samples), strict=True):
+        assert mine.finish_reason == theirs.finish_reason
+        assert torch.equal(mine.log_probs, theirs.log_probs)
+        assert torch.equal(mine.novelty.nan_to_num(), theirs.novelty.nan_to_num())
+    reasons = {sample.finish_reason for samples in keep.result.samples for sample in samples}
+    assert reasons == {"eos", "length"}
+    assert sequences.shape[0] == 8
+
+
+def test_an_end_criterion_of_ones_own_replaces_the_configured_ends() -> None:
+    keep = Keep()
+    rows = inside(sampler_of(ENDING), n=4, max_new_tokens=12, stopping_criteria=[EosTokenCriteria(5)], callbacks=[keep])
+    assert {sample.finish_reason for sample in keep.result.samples[0]} == {"length"}
+    assert ((rows >= 100) & (rows < 125)).any()
+
+
+def test_a_callback_hears_of_what_goes_wrong_on_the_way() -> None:
+    def failing(input_ids: Tensor, scores: Tensor) -> Tensor:
+        raise RuntimeError("in a processor")
+
+    keep = Keep()
+    with pytest.raises(RuntimeError, match="in a processor"):
+        inside(sampler_of(), logits_processor=[failing], callbacks=[keep])
+    assert str(keep.error) == "in a processor"
+    assert not any(module._forward_pre_hooks for module in MODEL.modules())

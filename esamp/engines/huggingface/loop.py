@@ -183,7 +183,7 @@ class DecodeLoop:
                 if not reasons[i] and any(stop in text for stop in self.batch.stop):
                     reasons[i] = "stop"
         for i in ended:
-            reasons[i] = reasons[i] or "stop"
+            reasons[i] = reasons[i] or ("length" if last else "stop")
         return [reason or ("length" if last else "") for reason in reasons]
 
     def _leave(self, kept: list[int]) -> None:
