@@ -111,7 +111,7 @@ def sequences(output: Any) -> torch.Tensor:
 
 def test_every_field_of_transformers_is_known() -> None:
     fields = {name for name in vars(GenerationConfig()) if name == "_from_model_config" or not name.startswith("_")}
-    assert fields == FIELDS.keys()
+    assert fields <= FIELDS.keys()  # an older release may lack some
 
 
 def test_every_known_field_is_tried_here() -> None:
