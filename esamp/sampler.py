@@ -112,7 +112,7 @@ class ESampSampler:
         """A sampler on a model loaded by name.
 
         Args:
-            model: "smollm2-135m" (the embedded one), a folder in transformers' format, or a hub id.
+            model: "smollm2-135m" (the embedded one), a folder in transformers' or PEFT's format, or a hub id.
             dtype: of the weights; "auto" is the checkpoint's own.
             device: None: a GPU where there is one.
             **parts: the keyword arguments of `ESampSampler`.

@@ -62,6 +62,21 @@ def test_a_quantised_model_is_sampled_from(checkpoint: Path, bits: str) -> None:
     assert explored.diagnostics.resets.tolist() == [0, 0]
 
 
+def test_quantised_checkpoints_and_adapters_are_loaded_by_name(checkpoint: Path) -> None:
+    model = quantised(checkpoint, load_in_8bit=True)
+    wrapped = get_peft_model(
+        AutoModelForCausalLM.from_pretrained(checkpoint),
+        LoraConfig(target_modules=["q_proj", "v_proj"], init_lora_weights=False),
+    )
+    for name, saved in {"quantised": model, "adapter": wrapped}.items():
+        saved.save_pretrained(checkpoint / name)
+        TOKENIZER.save_pretrained(checkpoint / name)
+        wanted = sampler_of(saved).generate(PROMPTS, n=3, max_new_tokens=8)
+        distiller = MLPDistiller(width=8, lr=0.01)
+        loaded = ESampSampler.from_pretrained(checkpoint / name, distiller=distiller, beta=0.5, device="cpu")
+        assert tokens_of(loaded.generate(PROMPTS, n=3, max_new_tokens=8)) == tokens_of(wanted)
+
+
 @pytest.mark.parametrize("bits", ["load_in_8bit", "load_in_4bit"])
 def test_a_quantised_head_is_refused_with_the_way_out(checkpoint: Path, bits: str) -> None:
     model = quantised(checkpoint, **{bits: True}, llm_int8_skip_modules=["none"])
