@@ -21,7 +21,7 @@ $(VENV)/.stamp-demo: pyproject.toml constraints.txt
 # What development needs beside it: the dependency groups of pyproject.toml.
 $(VENV)/.stamp-dev: $(VENV)/.stamp-demo
 	$(BIN)/python -m pip install --quiet "pip>=25.1"
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev --group docs
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev --group docs --group integrations
 	touch $@
 
 demo: $(VENV)/.stamp-demo

@@ -17,7 +17,8 @@ from esamp.checks import check_flag, check_integer, check_number
 from esamp.draw import MAX_SEED
 from esamp.engines.huggingface.engine import HuggingFaceEngine, Prompt
 from esamp.engines.huggingface.loop import Batch
-from esamp.prompts import check_encoded, list_of_prompts
+from esamp.engines.huggingface.supervisor import Supervisor
+from esamp.prompts import check_encoded, encode, list_of_prompts, render
 from esamp.schedules import Schedule, check_schedule, name_value
 from esamp.sharing import Sharing
 
@@ -63,6 +64,7 @@ class Request:
         learn_prompt: the distillers learn from the prompt before the first token.
         batch_size: prompts decoded together.
         padding: prompts of different lengths may share a batch.
+        supervisor: what a caller of the decode loop adds to it.
     """
 
     texts: list[str]
@@ -82,6 +84,7 @@ class Request:
     learn_prompt: bool
     batch_size: int
     padding: bool
+    supervisor: Supervisor | None = None
 
     @classmethod
     def check(
@@ -102,6 +105,7 @@ class Request:
         ignore_eos: bool,
         chat: bool,
         batch_size: int | None,
+        supervisor: Supervisor | None = None,
     ) -> Request:
         """A request whose every argument is right.
 
@@ -118,11 +122,8 @@ class Request:
         if batch_size is None:
             batch_size = len(listed)
         check_integer("batch_size", batch_size, low=1, hint="pass None to decode all prompts together")
-        texts = [engine.render(prompt, chat=chat) for prompt in listed]
-        encoded = [
-            engine.encode(text, templated=chat or not isinstance(prompt, str))
-            for text, prompt in zip(texts, listed, strict=True)
-        ]
+        texts = render(listed, engine, chat=chat)
+        encoded = encode(listed, texts, engine, chat=chat)
         check_encoded(encoded, max_new_tokens, engine)
         steps = torch.arange(max_new_tokens, device=engine.device)
         if callable(filters.temperature):
@@ -147,6 +148,7 @@ class Request:
             learn_prompt,
             batch_size,
             padding=batch_size == 1 or len({len(ids) for ids in encoded}) == 1 or engine.pads_left,
+            supervisor=supervisor,
         )
 
     def batches(self) -> Iterator[list[Batch]]:
@@ -181,6 +183,7 @@ class Request:
             stop=self.stop,
             eos=self.eos,
             learn_prompt=self.learn_prompt and wave == 0 and not self.plain,
+            supervisor=self.supervisor,
         )
 
     def domains_of(self, batch: Batch) -> Int[Tensor, " groups"] | None:

@@ -6,12 +6,23 @@ import copy
 import inspect
 import reprlib
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, final
 
 import torch
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from jaxtyping import Int
+from torch import Tensor, nn
+from transformers import (
+    GenerationConfig,
+    LogitsProcessorList,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    StoppingCriteriaList,
+)
+from transformers.generation.streamers import BaseStreamer
+from transformers.generation.utils import GenerateDecoderOnlyOutput
 
 from esamp.bank import Bank
 from esamp.callbacks import Callback, GenerateStart, ProgressBar
@@ -19,6 +30,7 @@ from esamp.callbacks.base import check_callbacks
 from esamp.candidates import Filters
 from esamp.checks import check_choice, check_flag, check_integer
 from esamp.distillers import Distiller, distillers
+from esamp.engines.huggingface.custom_generate import GenerateCall
 from esamp.engines.huggingface.engine import HuggingFaceEngine, Prompt
 from esamp.engines.huggingface.loading import load
 from esamp.engines.huggingface.loop import Batch, DecodeLoop
@@ -39,7 +51,7 @@ class ESampSampler:
     """Exploratory Sampling (arXiv 2604.24927): n samples of a prompt that avoid what the others have made predictable.
 
     Args:
-        model: any decoder-only transformers model.
+        model: any decoder-only transformers model, also with a PEFT adapter in its layers.
         tokenizer: its tokenizer.
         distiller: predicts hᴸ from h¹: a `Distiller`, its class, or a name ("mlp").
         fusion: tilts the logits: a `NoveltyFusion`, its class, or a name ("beta_mix").
@@ -63,7 +75,7 @@ class ESampSampler:
 
     def __init__(
         self,
-        model: PreTrainedModel,
+        model: nn.Module,
         tokenizer: PreTrainedTokenizerBase,
         *,
         distiller: Distiller | type[Distiller] | str = "recursive_least_squares",
@@ -101,7 +113,7 @@ class ESampSampler:
         """A sampler on a model loaded by name.
 
         Args:
-            model: "smollm2-135m" (the embedded one), a folder in transformers' format, or a hub id.
+            model: "smollm2-135m" (the embedded one), a folder in transformers' or PEFT's format, or a hub id.
             dtype: of the weights; "auto" is the checkpoint's own.
             device: None: a GPU where there is one.
             **parts: the keyword arguments of `ESampSampler`.
@@ -142,7 +154,8 @@ class ESampSampler:
         """Draw n samples of each prompt.
 
         Args:
-            prompts: a prompt or a list of them; each is raw text, or chat messages that go through the template.
+            prompts: a prompt or a list of them; each is raw text, chat messages that go through the template, or token
+                ids, special tokens included.
             n: samples of each prompt, one number or one for each; by default a prompt's samples share one distiller,
                 and share it with no other prompt.
             max_new_tokens: longest sample, in tokens.
@@ -187,12 +200,63 @@ class ESampSampler:
         )
         hooks = check_callbacks(callbacks)
         hooks += [ProgressBar()] if check_flag("progress", progress) else []
-        try:
-            return self._run(request, state, hooks)
-        except BaseException as error:
-            for callback in hooks:
-                callback.on_exception(error)
-            raise
+        return self._run(request, state, hooks)
+
+    def __call__(
+        self,
+        model: PreTrainedModel,
+        input_ids: Int[Tensor, "rows length"],
+        logits_processor: LogitsProcessorList,
+        stopping_criteria: StoppingCriteriaList,
+        generation_config: GenerationConfig,
+        *,
+        seed: int = 0,
+        beta: Beta | None = None,
+        callbacks: Sequence[Callback] = (),
+        streamer: BaseStreamer | None = None,
+        synced_gpus: bool = False,
+        **model_kwargs: Any,
+    ) -> GenerateDecoderOnlyOutput | Tensor:
+        """What `model.generate(..., custom_generate=sampler)` calls, with everything prepared as for its own methods.
+
+        The samples are those of `generate` for the same prompts, seed and settings. `seed`, `beta` and `callbacks` may
+        be given to `model.generate`, as its other arguments are; see the page "Inside model.generate".
+
+        Raises:
+            TypeError: an argument is of the wrong type.
+            ValueError: something is asked for that ESamp refuses; the message names it.
+        """
+        call = GenerateCall(
+            self.engine,
+            model,
+            input_ids,
+            logits_processor,
+            stopping_criteria,
+            generation_config,
+            model_kwargs | {"synced_gpus": synced_gpus},
+            prefilter=self.filtering == "pre-filter",
+            streamer=streamer,
+        )
+        request = Request.check(
+            self.engine,
+            call.prompts,
+            n=call.n,
+            max_new_tokens=call.max_new_tokens,
+            filters=call.filters,
+            seed=seed,
+            beta=self.beta if beta is None else beta,
+            sharing=self.sharing,
+            domains=self.domains,
+            waves=1,
+            learn_prompt=self.learn_prompt,
+            stop=(),
+            ignore_eos=True,
+            chat=False,
+            batch_size=None,
+            supervisor=call,
+        )
+        self._run(replace(request, eos=call.eos), None, check_callbacks(callbacks))
+        return call.output()
 
     def describe(self, filters: Filters | None = None) -> str:
         """The pipeline of one decode step, in order, a line a stage."""
@@ -206,6 +270,14 @@ class ESampSampler:
         recipe.memory(self.engine.head.weight.shape[1])
 
     def _run(self, request: Request, state: Sequence[Bank] | None, callbacks: list[Callback]) -> GenerationResult:
+        try:
+            return self._sample(request, state, callbacks)
+        except BaseException as error:
+            for callback in callbacks:
+                callback.on_exception(error)
+            raise
+
+    def _sample(self, request: Request, state: Sequence[Bank] | None, callbacks: list[Callback]) -> GenerationResult:
         settings = self._settings(request)
         start = GenerateStart(len(request.texts), settings["n"], sum(request.counts), request.max_new_tokens, settings)
         for callback in callbacks:

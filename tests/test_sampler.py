@@ -108,6 +108,15 @@ def test_tokens_are_those_of_the_method_written_out(
     assert tokens_of(result)[0] == tokens
 
 
+def test_token_ids_are_prompts_too(sampler: ESampSampler, tokenizer: PreTrainedTokenizerFast) -> None:
+    texts = [PROMPT, "Hi"]
+    ids = tokenizer(texts)["input_ids"]
+    by_text, by_ids = (sampler.generate(given, n=3, max_new_tokens=8) for given in (texts, ids))
+    assert tokens_of(by_ids) == tokens_of(by_text)
+    assert by_ids.prompts == ["<bos>" + text for text in texts]
+    assert tokens_of(sampler.generate(ids[0], n=3, max_new_tokens=8, chat=True)) == tokens_of(by_text)[:1]
+
+
 def test_the_same_seed_gives_the_same_samples_and_another_seed_others(sampler: ESampSampler) -> None:
     first, again, other = (sampler.generate([PROMPT, "Hi"], n=3, max_new_tokens=12, seed=seed) for seed in (7, 7, 8))
     assert tokens_of(first) == tokens_of(again)

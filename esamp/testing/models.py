@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from string import printable
 from typing import Any
 
@@ -10,78 +9,19 @@ import torch
 from tokenizers import Tokenizer, decoders, models, processors
 from transformers import (
     AutoModelForCausalLM,
-    CohereConfig,
-    Gemma2Config,
-    GPT2Config,
-    GPTNeoXConfig,
-    GraniteConfig,
-    LlamaConfig,
-    MambaConfig,
-    MistralConfig,
-    OPTConfig,
-    PhiConfig,
-    PreTrainedConfig,
+    AutoModelForImageTextToText,
+    GenerationConfig,
     PreTrainedModel,
     PreTrainedTokenizerFast,
-    Qwen2Config,
 )
 
 from esamp.checks import check_choice, check_integer
+from esamp.testing.families import FAMILIES, READ_IMAGES, tiny_config
 
 __all__ = ["FAMILIES", "tiny_model", "tiny_tokenizer"]
 
 _SPECIAL = ("<pad>", "<eos>", "<bos>", "<unk>")
 _PAD, _EOS, _BOS, _UNK = range(len(_SPECIAL))
-_CONTEXT = 256
-_WIDTH, _LAYERS, _HEADS = 64, 3, 4
-
-# The default range of transformers, 0.02, makes logits so flat at this width that no filter has anything to do.
-_INITIALIZER_RANGE = 0.2
-
-_COMMON: dict[str, Any] = {
-    "pad_token_id": _PAD,
-    "eos_token_id": _EOS,
-    "bos_token_id": _BOS,
-    "initializer_range": _INITIALIZER_RANGE,
-}
-_LLAMA_LIKE: dict[str, Any] = {
-    "hidden_size": _WIDTH,
-    "intermediate_size": 2 * _WIDTH,
-    "num_hidden_layers": _LAYERS,
-    "num_attention_heads": _HEADS,
-    "num_key_value_heads": _HEADS // 2,
-    "max_position_embeddings": _CONTEXT,
-}
-_OPT: dict[str, Any] = {
-    "hidden_size": _WIDTH,
-    "ffn_dim": 2 * _WIDTH,
-    "num_hidden_layers": _LAYERS,
-    "num_attention_heads": _HEADS,
-    "max_position_embeddings": _CONTEXT,
-    "word_embed_proj_dim": _WIDTH,
-    "init_std": _INITIALIZER_RANGE,
-}
-_GPT2: dict[str, Any] = {"n_embd": _WIDTH, "n_layer": _LAYERS, "n_head": _HEADS, "n_positions": _CONTEXT}
-_GPT_NEOX = {name: value for name, value in _LLAMA_LIKE.items() if name != "num_key_value_heads"}
-_MAMBA: dict[str, Any] = {"hidden_size": _WIDTH, "num_hidden_layers": _LAYERS, "state_size": 8}
-
-_CONFIGS: dict[str, tuple[Callable[..., PreTrainedConfig], dict[str, Any]]] = {
-    "llama": (LlamaConfig, _LLAMA_LIKE),
-    "cohere": (CohereConfig, _LLAMA_LIKE | {"logit_scale": 0.5}),
-    "gemma2": (Gemma2Config, _LLAMA_LIKE | {"head_dim": _WIDTH // _HEADS, "final_logit_softcapping": 5.0}),
-    "gpt2": (GPT2Config, _GPT2),
-    "gpt_neox": (GPTNeoXConfig, _GPT_NEOX),
-    "granite": (GraniteConfig, _LLAMA_LIKE | {"logits_scaling": 2.0}),
-    "mamba": (MambaConfig, _MAMBA),
-    "mistral": (MistralConfig, _LLAMA_LIKE | {"sliding_window": 16}),
-    "opt": (OPTConfig, _OPT),
-    "phi": (PhiConfig, _LLAMA_LIKE),
-    "qwen2": (Qwen2Config, _LLAMA_LIKE),
-}
-
-FAMILIES: tuple[str, ...] = tuple(_CONFIGS)
-"""Architectures of `tiny_model`: soft-capped (gemma2), scaled (granite, cohere) and biased (phi) heads, learned and
-rotary positions, parallel blocks, a sliding window, grouped-query attention, and one model without attention."""
 
 _CHAT_TEMPLATE = (
     "<bos>{% for message in messages %}{{ message.role }}: {{ message.content }}\n{% endfor %}"
@@ -100,13 +40,17 @@ def tiny_model(family: str = "llama", *, vocab_size: int = 256, seed: int = 0) -
     Raises:
         ValueError: the family is unknown or the vocabulary does not hold the four special tokens.
     """
-    make, sizes = _CONFIGS[check_choice("family", family, FAMILIES)]
+    check_choice("family", family, FAMILIES)
     check_integer("vocab_size", vocab_size, low=len(_SPECIAL) + 1)
-    config = make(vocab_size=vocab_size, **_COMMON, **sizes)
+    tokens = {"pad_token_id": _PAD, "eos_token_id": _EOS, "bos_token_id": _BOS}
+    config = tiny_config(family, vocab_size=vocab_size, **tokens)
+    auto = AutoModelForImageTextToText if family in READ_IMAGES else AutoModelForCausalLM
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(check_integer("seed", seed, low=0))
-        model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+        model: PreTrainedModel = auto.from_config(config, dtype=torch.float32)
         _randomise_biases(model)
+    # A model that reads images does not look for them where its text model has them.
+    model.generation_config = GenerationConfig(**tokens)
     return model.eval()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -78,3 +79,76 @@ def test_a_fusion_of_your_own_goes_by_its_dotted_path(tmp_path: Path, monkeypatc
     assert "CappedTilt" in sampler.describe()
     assert len(sampler.generate("one", n=2, max_new_tokens=3).texts[0]) == 2
     sys.modules.pop("capped", None)
+
+
+NAME = '"HuggingFaceTB/SmolLM2-135M-Instruct"'
+
+
+@pytest.fixture
+def tiny_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A folder with a tiny model and its tokenizer, as the Python text of its name."""
+    from esamp.testing.models import tiny_tokenizer
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TRL_EXPERIMENTAL_SILENCE", "1")
+    tiny_model().save_pretrained("tiny")
+    tiny_tokenizer(chat_template=True).save_pretrained("tiny")
+    return '"tiny"'
+
+
+def test_the_sampler_works_inside_generate_and_in_a_pipeline(
+    tiny_folder: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page, names = "docs/inside-generate.md", {}
+    generate, in_pipeline = (text for _, text in blocks(page, "python"))
+    assert "max_new_tokens=64" in generate
+    assert "max_new_tokens=64" in in_pipeline
+    for text in (generate, in_pipeline):
+        short = text.replace(NAME, tiny_folder).replace("max_new_tokens=64", "max_new_tokens=5")
+        exec(compile(short, page, "exec"), names)
+    assert len(names["sequences"]) == 32
+    sampler, tokenizer = names["sampler"], names["tokenizer"]
+    own = sampler.generate("Name a dish.", n=16, max_new_tokens=5, temperature=0.9, top_k=50, min_p=None, seed=3)
+    texts = tokenizer.batch_decode(names["sequences"], skip_special_tokens=True)
+    assert texts[:16] == ["Name a dish." + text for text in own.texts[0]]
+    assert "Name a dish." in capsys.readouterr().out
+
+
+def test_the_table_of_generation_config_is_that_of_the_code() -> None:
+    from esamp.engines.huggingface.generation_config import table
+
+    page = (ROOT / "docs/inside-generate.md").read_text()
+    shown = page.split("generation_config.table -->")[1].split("<!-- end of fields -->")[0]
+    assert shown.strip() == table()
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning", "ignore::DeprecationWarning")
+@pytest.mark.parametrize("off_policy", [False, True])
+def test_the_tutorial_of_rollouts_trains(tiny_folder: str, off_policy: bool) -> None:
+    import torch
+
+    (_, training), (_, trainer_class) = blocks("docs/rollouts.md", "python")
+    # The toy of the page would have the tiny model's letters for words.
+    short = training.replace(NAME, tiny_folder).replace("max_steps=100", "max_steps=1, use_cpu=True, bf16=False")
+    short = short.replace("max_completion_length=64", 'max_completion_length=8, save_strategy="no", report_to=[]')
+    short = short.replace(".split()", "").replace("trainer.train()", "")
+    names: dict[str, Any] = {}
+    if off_policy:
+        exec(compile(trainer_class, "docs/rollouts.md", "exec"), names)
+        short = short.replace("trainer = GRPOTrainer(", "trainer = OffPolicyGRPOTrainer(")
+        short = short.replace("temperature=1.0,", 'temperature=1.0, loss_type="cispo", epsilon_high=5.0,')
+    exec(compile(short, "docs/rollouts.md", "exec"), names)
+    trainer = names["trainer"]
+    rows: list[dict[str, Any]] = []
+    compute = trainer._compute_loss
+    trainer._compute_loss = lambda model, inputs: (rows.append(inputs), compute(model, inputs))[1]
+    before = trainer.model.lm_head.weight.detach().clone()
+    trainer.train()
+    assert not torch.equal(trainer.model.lm_head.weight, before)
+    # Only with the three lines is the ratio one over what was drawn from.
+    (row,) = rows
+    denominator = row.get("old_per_token_logps")
+    if off_policy:
+        assert torch.equal(denominator, row["sampling_per_token_logps"])
+    else:
+        assert denominator is None

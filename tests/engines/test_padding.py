@@ -11,7 +11,6 @@ import torch
 from transformers import (
     AutoModelForCausalLM,
     BartConfig,
-    BloomConfig,
     FalconMambaConfig,
     LlamaConfig,
     Mamba2Config,
@@ -35,11 +34,6 @@ def random_model(make: Callable[..., PreTrainedConfig], **sizes: Any) -> PreTrai
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         return AutoModelForCausalLM.from_config(make(**_TOKENS, **sizes), dtype=torch.float32).eval()
-
-
-def bloom() -> PreTrainedModel:
-    """ALiBi: no positions at all, but for those that its attention makes of the mask."""
-    return random_model(BloomConfig, hidden_size=32, n_layer=2, n_head=4, initializer_range=0.2)
 
 
 def mamba2() -> PreTrainedModel:
@@ -99,8 +93,8 @@ def test_rows_that_leave_take_their_own_padding_with_them(family: str) -> None:
     assert together == [samples_of(sampler.generate(prompt, n=4, max_new_tokens=12))[0] for prompt in PROMPTS]
 
 
-@pytest.mark.parametrize("make", [bloom, mamba2, falcon_mamba])
-def test_so_does_a_model_that_takes_no_positions(make: Callable[[], PreTrainedModel]) -> None:
+@pytest.mark.parametrize("make", [mamba2, falcon_mamba])
+def test_so_does_another_state_space_model(make: Callable[[], PreTrainedModel]) -> None:
     model = make()
     assert HuggingFaceEngine(model, TOKENIZER).pads_left
     check_each_prompt_alone(model, beta=0.5)

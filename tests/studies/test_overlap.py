@@ -118,7 +118,7 @@ def _without_matplotlib(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_picture_without_matplotlib_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _without_matplotlib(monkeypatch)
-    with pytest.raises(ModuleNotFoundError, match=r"pip install 'esamp\[plots\]'"):
+    with pytest.raises(ModuleNotFoundError, match=r'pip install "esamp\[studies\]"'):
         plot_timeline(_spans(("LLM", 0.0, 1.0, "a")), tmp_path / "timeline.png", "")
 
 
@@ -147,4 +147,4 @@ def test_the_command_says_what_is_missing_before_it_measures(
 
     _without_matplotlib(monkeypatch)
     assert main(["bench", "overlap", "--scheduler", "thread"]) == 2
-    assert "pip install 'esamp[plots]'" in capsys.readouterr().err
+    assert 'pip install "esamp[studies]"' in capsys.readouterr().err

@@ -9,18 +9,20 @@ from functools import cache, cached_property
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import Cache, PreTrainedModel, PreTrainedTokenizerBase
 
-from esamp.engines.huggingface.head import read_head
+from esamp.engines.huggingface.adapters import without_wrapper
+from esamp.engines.huggingface.head import computes_in_half, read_head
 from esamp.engines.huggingface.last_mlp import read_last_mlp
+from esamp.engines.huggingface.sharding import check_sharding
 from esamp.engines.huggingface.taps import evaluation_mode, find_first_layer
 from esamp.llm import FrozenLLM
 
 __all__ = ["HuggingFaceEngine", "Prompt"]
 
-Prompt = str | Sequence[Mapping[str, str]]
-"""Raw text, or chat messages such as [{"role": "user", "content": "Hi"}]."""
+Prompt = str | Sequence[Mapping[str, str]] | Sequence[int]
+"""Raw text, chat messages such as [{"role": "user", "content": "Hi"}], or token ids, special tokens included."""
 
 # Largest relative error of logits that a cache may bring, and padding beside it: for float32, and for half precision,
 # where rounding alone makes some. What is really wrong is of order 1.
@@ -33,16 +35,17 @@ class HuggingFaceEngine:
     """A decoder-only model of transformers with its tokenizer: encoding, decoding of text, and single forwards.
 
     Args:
-        model: any decoder-only `PreTrainedModel` with an LM head.
+        model: any decoder-only `PreTrainedModel` with an LM head, also in a `PeftModel` whose layers carry the adapter.
         tokenizer: the model's tokenizer.
 
     Raises:
         TypeError: `model` is not a `PreTrainedModel`, or `tokenizer` is no tokenizer.
-        ValueError: the model is an encoder-decoder, has no layers or head that can be read, or cannot be decoded from
-            a cache.
+        ValueError: the model is an encoder-decoder, is split over processes, has no layers or head that can be read, or
+            cannot be decoded from a cache.
     """
 
-    def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+    def __init__(self, model: nn.Module, tokenizer: PreTrainedTokenizerBase) -> None:
+        model = without_wrapper(model)
         if not isinstance(model, PreTrainedModel):
             raise TypeError(
                 f"model must be a transformers PreTrainedModel, got {reprlib.repr(model)}; "
@@ -58,6 +61,7 @@ class HuggingFaceEngine:
                 f"model must be decoder-only, got the encoder-decoder {type(model).__name__}; "
                 "load one with AutoModelForCausalLM"
             )
+        check_sharding(model)
         find_first_layer(model)
         self.model = model
         self.tokenizer = tokenizer
@@ -67,7 +71,8 @@ class HuggingFaceEngine:
         self._cache_name = "cache_params" if "cache_params" in accepted else "past_key_values"
         self._takes_positions = "position_ids" in accepted
         self._takes_logits_to_keep = "logits_to_keep" in accepted
-        self._half = self.head.weight.dtype.itemsize < torch.float32.itemsize
+        # Quantised layers compute in half precision, whatever comes before and after them.
+        self._half = computes_in_half(model) or getattr(model, "is_quantized", False)
         if not self._decoding_error(padding=0) <= (_CACHE_ERROR_HALF if self._half else _CACHE_ERROR):
             raise ValueError(
                 f"model must give the same logits with its cache as without, and {type(model).__name__} does not when "
@@ -107,7 +112,7 @@ class HuggingFaceEngine:
             found.update(int(token) for token in (ids if isinstance(ids, list) else [] if ids is None else [ids]))
         return frozenset(found)
 
-    def render(self, prompt: Prompt, *, chat: bool) -> str:
+    def render(self, prompt: str | Sequence[Mapping[str, str]], *, chat: bool) -> str:
         """A prompt as the text that the model sees; messages, and strings where `chat` holds, go through the template.
 
         Raises:
@@ -136,6 +141,10 @@ class HuggingFaceEngine:
         """Token ids of rendered text; a template has put the special tokens there already."""
         return list(self.tokenizer(text, add_special_tokens=not templated)["input_ids"])
 
+    def decode_prompt(self, ids: Sequence[int]) -> str:
+        """Text of a prompt's token ids, with its special tokens."""
+        return str(self.tokenizer.decode(list(ids), clean_up_tokenization_spaces=False))
+
     def decode(self, ids: Tensor) -> str:
         """Text of token ids, without special tokens and with its spaces as they are."""
         return str(self.tokenizer.decode(ids.tolist(), skip_special_tokens=True, clean_up_tokenization_spaces=False))
@@ -163,7 +172,7 @@ class HuggingFaceEngine:
         if self._takes_logits_to_keep:
             arguments["logits_to_keep"] = 1
         output = self.model(**arguments)
-        return output.logits[:, -1], getattr(output, self._cache_name, None)
+        return output.logits[:, -1].to(self.device), getattr(output, self._cache_name, None)
 
     @torch.no_grad()
     def _decoding_error(self, padding: int) -> float:

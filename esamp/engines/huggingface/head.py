@@ -5,16 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from esamp.engines.huggingface.taps import Taps, find_head_module
 from esamp.head import Head
 
-__all__ = ["read_head"]
+__all__ = ["computes_in_half", "read_head"]
 
-_TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-4}
-_TOLERANCE_HALF = 2e-2
+_TOLERANCE, _TOLERANCE_HALF = 1e-4, 2e-2
 
 
 @torch.no_grad()
@@ -26,7 +25,7 @@ def read_head(model: PreTrainedModel) -> Head:
     not known here is refused rather than sampled wrongly.
 
     Raises:
-        ValueError: the head has no floating-point weight matrix, or its logits are not the model's.
+        ValueError: the head has no floating-point weight matrix, carries an adapter, or its logits are not the model's.
     """
     module = find_head_module(model)
     weight = getattr(module, "weight", None)
@@ -36,20 +35,20 @@ def read_head(model: PreTrainedModel) -> Head:
             f"{type(model).__name__} is {module}; load it without quantising or off-loading the head "
             "(llm_int8_skip_modules=['lm_head'])"
         )
+    _check_bare(module, model)
     bias = getattr(module, "bias", None)
     config = model.config.get_text_config(decoder=True)
     plain = Head(weight.detach(), bias.detach() if isinstance(bias, Tensor) else None)
     capped = replace(plain, softcap=getattr(config, "final_logit_softcapping", None))
     with Taps(model) as taps:
-        ids = torch.tensor([[0, min(1, plain.vocabulary - 1)]], device=weight.device)
-        logits = model(input_ids=ids, attention_mask=torch.ones_like(ids), use_cache=False).logits[:, -1].float()
+        logits = _logits(model, weight.device)
         shallow, deep = taps.shallow, taps.deep
     if shallow is None or deep is None or shallow.shape != deep.shape:
         raise ValueError(
             f"model must call its first layer and its head, and both must be of one width; {type(model).__name__} "
             f"shows {_shape(shallow)} after the first layer and {_shape(deep)} before the head: use another model"
         )
-    tolerance = _TOLERANCE.get(weight.dtype, _TOLERANCE_HALF)
+    tolerance = _TOLERANCE_HALF if computes_in_half(model) else _TOLERANCE
     for head in (capped, _with_scale(plain, deep, logits)):
         if head.vocabulary == logits.shape[1] and _distance(head.full(deep), logits) < tolerance:
             return head
@@ -57,6 +56,35 @@ def read_head(model: PreTrainedModel) -> Head:
         f"model must make its logits as W h + b with a scale or a soft-cap, and {type(model).__name__} makes them in "
         "another way; ESamp could not compute the logits of a predicted hidden state: use another model"
     )
+
+
+@torch.no_grad()
+def computes_in_half(model: PreTrainedModel) -> bool:
+    """The head's logits have less than 32 bits: its weights have, or a trainer has put the model under autocast."""
+    module = find_head_module(model)
+    dtypes: list[torch.dtype] = []
+    hook = module.register_forward_hook(lambda module, inputs, output: dtypes.append(output.dtype))
+    try:
+        _logits(model, next(module.parameters()).device)
+    finally:
+        hook.remove()
+    return any(dtype.itemsize < torch.float32.itemsize for dtype in dtypes)
+
+
+def _logits(model: PreTrainedModel, device: torch.device) -> Tensor:
+    """Logits [1, vocab] of one forward of two tokens."""
+    ids = torch.tensor([[0, 1]], device=device)
+    return model(input_ids=ids, attention_mask=torch.ones_like(ids), use_cache=False).logits[:, -1].float()
+
+
+def _check_bare(module: nn.Module, model: PreTrainedModel) -> None:
+    # An adapter starts at zero, so that the logits would agree now and no longer once it is trained.
+    more = [name for name, _ in module.named_parameters() if name not in {"weight", "bias"}]
+    if more:
+        raise ValueError(
+            f"model must have a bare LM head, and that of {type(model).__name__} carries {', '.join(more)}: leave the "
+            "head out of the adapter's target_modules and modules_to_save, or merge the adapter (merge_and_unload)"
+        )
 
 
 def _with_scale(plain: Head, deep: Tensor, logits: Tensor) -> Head:

@@ -19,7 +19,7 @@ def load(
     """Model (in evaluation mode) and tokenizer.
 
     Args:
-        name: "smollm2-135m", a folder in transformers' format, or a hub id.
+        name: "smollm2-135m", a folder in transformers' or PEFT's format, or a hub id.
         dtype: of the weights; "auto" is the checkpoint's own.
         device: None: a GPU where there is one.
 
@@ -36,7 +36,8 @@ def load(
     device = _check_device(device)
     source = embedded_model() if str(name) == EMBEDDED_NAME else name
     try:
-        AutoConfig.from_pretrained(source)  # its errors say what is missing, the tokenizer's do not
+        if not Path(source, "adapter_config.json").is_file():  # a folder of an adapter names its model there
+            AutoConfig.from_pretrained(source)  # its errors say what is missing, the tokenizer's do not
         tokenizer = AutoTokenizer.from_pretrained(source)
         model = AutoModelForCausalLM.from_pretrained(source, dtype=dtype)
     except (OSError, ValueError) as error:

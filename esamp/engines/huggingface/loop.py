@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +13,7 @@ from torch import Tensor
 from esamp.callbacks.base import StepRecord
 from esamp.engines.huggingface.engine import HuggingFaceEngine
 from esamp.engines.huggingface.history import History
+from esamp.engines.huggingface.supervisor import Supervisor
 from esamp.engines.huggingface.taps import Taps, evaluation_mode
 from esamp.policy import DecodePolicy
 from esamp.result import Sample
@@ -37,6 +38,7 @@ class Batch:
         stop: strings that end a sample.
         eos: token ids that end a sample.
         learn_prompt: let the policy learn from the prompt's own positions before the first token is drawn.
+        supervisor: what the caller adds: it treats the logits before anything is chosen, and ends rows.
     """
 
     prompts: list[list[int]]
@@ -50,6 +52,7 @@ class Batch:
     stop: Sequence[str] = ()
     eos: frozenset[int] = frozenset()
     learn_prompt: bool = False
+    supervisor: Supervisor | None = None
 
     @property
     def n(self) -> int:
@@ -104,13 +107,16 @@ class DecodeLoop:
     def step(self) -> StepRecord:
         """Fuse, draw, learn; then forward what goes on."""
         step, rows, place = self._step, self.rows, self._place
-        fused = self.policy.fuse(self._deep, self._logits)
+        supervisor = self.batch.supervisor
+        reference = self._logits if supervisor is None else supervisor.treat(place, self._logits)
+        fused = self.policy.fuse(self._deep, reference)
         drawn = fused.draw(self.batch.seed, rows)
         self._write_loss()
         self.policy.learn(self._deep, drawn.tokens)
         self._learnt = step
         self.history.write(step, place, fused, drawn, self._logits)
-        reasons = self._finish_reasons(drawn.tokens)
+        ended = set[int]() if supervisor is None else supervisor.ended(place, self._logits, fused, drawn)
+        reasons = self._finish_reasons(drawn.tokens, ended)
         finished = [self._sample(int(place[i]), reason) for i, reason in enumerate(reasons) if reason]
         self._step += 1
         self.rows = self.rows.advance()
@@ -184,8 +190,11 @@ class DecodeLoop:
         )
         self._deep, self._logits = self._tapped("deep"), logits.float()
 
-    def _finish_reasons(self, tokens: Tensor) -> list[str]:
-        """Why each row ends with this token; empty where it goes on. The one place where the host waits for tokens."""
+    def _finish_reasons(self, tokens: Tensor, ended: Collection[int]) -> list[str]:
+        """Why each row ends with this token; empty where it goes on. The one place where the host waits for tokens.
+
+        Rows at the places `ended` of the current batch are ended by the supervisor.
+        """
         eos, last = self.batch.eos, self._step + 1 == self.batch.max_new_tokens
         reasons = ["eos" if token in eos else "" for token in tokens.tolist()]
         if self.batch.stop:
@@ -193,6 +202,8 @@ class DecodeLoop:
                 text = self.engine.decode(self.history.tokens[place, : self._step + 1])
                 if not reasons[i] and any(stop in text for stop in self.batch.stop):
                     reasons[i] = "stop"
+        for i in ended:
+            reasons[i] = reasons[i] or ("length" if last else "stop")
         return [reason or ("length" if last else "") for reason in reasons]
 
     def _leave(self, kept: list[int]) -> None:

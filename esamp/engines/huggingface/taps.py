@@ -72,7 +72,7 @@ def evaluation_mode(model: nn.Module) -> Generator[None]:
 
 
 class Taps:
-    """While entered, each forward leaves h¹ and hᴸ of the last position in `shallow` and `deep`.
+    """While entered, each forward leaves h¹ and hᴸ of the last position in `shallow` and `deep`, on the head's device.
 
     Args:
         model: a decoder-only model with an LM head.
@@ -87,6 +87,8 @@ class Taps:
         self._decoder = model.get_decoder() if sequences else None
         self._sequences: list[Tensor] = []
         self._head = find_head_module(model)
+        # A model may be spread over devices; what is done with hidden states is done beside the head.
+        self._device = next(self._head.parameters()).device
         self._hooks: list[RemovableHandle] = []
         self.on_shallow: Callable[[Tensor], None] | None = None
         self.shallow: Float[Tensor, "rows d"] | None = None
@@ -107,7 +109,7 @@ class Taps:
         Raises:
             ValueError: the decoder's output is not what the head multiplies: hᴸ is known at the last position only.
         """
-        shallow, deep = self._sequences
+        shallow, deep = (hidden.to(self._device) for hidden in self._sequences)
         if self.deep is None or deep.shape[-1] != self.deep.shape[-1] or not torch.equal(deep[:, -1], self.deep):
             raise ValueError(
                 "learn_prompt must be False for this model: between decoder and head it changes the hidden state"
@@ -125,13 +127,13 @@ class Taps:
 
     def _after_first_layer(self, module: nn.Module, inputs: object, output: Tensor | Sequence[Any]) -> None:
         hidden: Tensor = output if isinstance(output, Tensor) else output[0]
-        self.shallow = hidden[:, -1]
+        self.shallow = hidden[:, -1].to(self._device)
         self._sequences = [hidden] if self._decoder is not None else []
         if self.on_shallow is not None:
             self.on_shallow(self.shallow)
 
     def _before_head(self, module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        self.deep = inputs[0][:, -1]
+        self.deep = inputs[0][:, -1].to(self._device)
 
     def _after_decoder(self, module: nn.Module, inputs: object, output: Any) -> None:
         self._sequences.append(output[0])
