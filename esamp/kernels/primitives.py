@@ -1,0 +1,86 @@
+"""What several kernels need, as functions inside them. Importing this module imports Triton."""
+
+# Triton's functions are written in Python's syntax and typed by its own compiler.
+# pyright: basic
+
+from __future__ import annotations
+
+import torch
+import triton
+import triton.language as tl
+
+__all__ = ["INTERPRET", "INVALID", "hash_bits", "multiply", "operand", "padded", "precision", "rows_of", "silu"]
+
+INTERPRET = tl.constexpr(triton.knobs.runtime.interpret)
+INVALID = tl.constexpr(-1)
+
+
+def precision() -> str:
+    """How float32 factors are multiplied: three TF32 products on NVIDIA, which keep float32's bits; exactly on AMD."""
+    return "ieee" if torch.version.hip else "tf32x3"
+
+
+def padded(size: int, low: int = 16, high: int = 128) -> int:
+    """The power of two that holds `size`, between the bounds."""
+    return min(max(triton.next_power_of_2(size), low), high)
+
+
+@triton.jit
+def operand(values, dtype: tl.constexpr):
+    """Values rounded to `dtype`, as a factor of `multiply`."""
+    if INTERPRET:
+        # The interpreter keeps bfloat16 as bare 16-bit words and truncates casts to it: round on the bits, stay in fp32.
+        if dtype == tl.bfloat16:
+            bits = values.to(tl.float32).to(tl.uint32, bitcast=True)
+            bits = (bits + 0x7FFF + ((bits >> 16) & 1)) & 0xFFFF0000
+            return bits.to(tl.uint32).to(tl.float32, bitcast=True)
+        else:
+            return values.to(dtype).to(tl.float32)
+    else:
+        return values.to(dtype)
+
+
+@triton.jit
+def multiply(left, right, total, PRECISION: tl.constexpr):
+    """total + left · right in float32."""
+    if INTERPRET:
+        return tl.dot(left.to(tl.float32), right.to(tl.float32), total, input_precision="ieee")
+    else:
+        return tl.dot(left, right, total, input_precision=PRECISION)
+
+
+@triton.jit
+def silu(values):
+    """x · sigmoid(x)."""
+    return values * tl.sigmoid(values)
+
+
+@triton.jit
+def rows_of(slot, group, first, rows, lanes, BM: tl.constexpr, CHUNK: tl.constexpr):
+    """Ids of the rows of `group`, from its `first`-th on: [BM]; `rows`, which is no row, in places that stay empty.
+
+    Without `slot` the rows of a group are `lanes` neighbours. With it they are wherever `slot` says: every program looks
+    for its own, so that no list has to be made, sorted or sent to the host.
+    """
+    place = first + tl.arange(0, BM)
+    if slot is None:
+        return tl.where(place < lanes, group * lanes + place, rows)
+    else:
+        found = tl.zeros((BM,), tl.int32)
+        seen = 0
+        for start in range(0, rows, CHUNK):
+            row = start + tl.arange(0, CHUNK)
+            mine = (tl.load(slot + row, mask=row < rows, other=-1) == group).to(tl.int32)
+            rank = seen + tl.cumsum(mine, 0) - 1
+            here = (rank[None, :] == place[:, None]) & (mine[None, :] > 0)
+            found += tl.sum(tl.where(here, row[None, :] + 1, 0), 1)
+            seen += tl.sum(mine, 0)
+        return tl.where(found > 0, found - 1, rows)
+
+
+@triton.jit
+def hash_bits(bits):
+    """The hash of `esamp.distillers.storage`: two rounds of multiply and shift on int32 words."""
+    bits = (bits ^ (bits >> 16)) * 0x7FEB352D
+    bits = (bits ^ (bits >> 16)) * -0x7B935975
+    return bits ^ (bits >> 15)
