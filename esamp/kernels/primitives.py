@@ -9,7 +9,7 @@ import torch
 import triton
 import triton.language as tl
 
-__all__ = ["INTERPRET", "INVALID", "hash_bits", "multiply", "operand", "padded", "precision", "rows_of", "silu"]
+__all__ = ["INTERPRET", "INVALID", "hash_bits", "multiply", "operand", "options", "padded", "precision", "rows_of", "silu"]
 
 INTERPRET = tl.constexpr(triton.knobs.runtime.interpret)
 INVALID = tl.constexpr(-1)
@@ -23,6 +23,11 @@ def precision() -> str:
 def padded(size: int, low: int = 16, high: int = 128) -> int:
     """The power of two that holds `size`, between the bounds."""
     return min(max(triton.next_power_of_2(size), low), high)
+
+
+def options(rows: int, stages: int) -> dict[str, int]:
+    """Compiler options of a product of `rows`-row tiles; AMD's compiler pipelines by registers and wants two stages."""
+    return {"num_warps": 4 if rows < 64 else 8, "num_stages": min(stages, 2) if torch.version.hip else stages}
 
 
 @triton.jit

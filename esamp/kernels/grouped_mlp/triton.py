@@ -14,13 +14,14 @@ import triton.language as tl
 from torch import Tensor
 
 from esamp.kernels.launch import launch
-from esamp.kernels.primitives import multiply, operand, padded, precision, rows_of, silu
+from esamp.kernels.primitives import multiply, operand, options, padded, precision, rows_of, silu
 
 __all__ = ["Activations", "expand", "forward", "forward_normalised", "normalise", "row_tile", "shrink"]
 
 # Programs that keep the memory of a large GPU busy; fewer and the reduction over d is split.
 _PROGRAMS = 256
-_MOST_SPLITS = 8
+# Rows of a tile times splits: what `expand` adds up for one step of its product must fit the registers.
+_MOST_PARTS = 128
 _CHUNK = 128
 _RMS_EPS = torch.finfo(torch.float32).eps
 _LAYER_EPS = 1e-5
@@ -83,17 +84,17 @@ def forward_normalised(
 def _shrink(x: Tensor, slot: Tensor | None, lanes: int, weight: Tensor, rms: bool) -> tuple[Tensor, Tensor | None]:
     rows, d = x.shape
     slots, _, columns = weight.shape
-    bn, bk = (32 if weight.dtype == torch.float32 else 64), 64
+    bm, bn, bk = row_tile(lanes), (32 if weight.dtype == torch.float32 else 64), 64
     blocks = triton.cdiv(columns, bn)
-    splits = max(1, min(_PROGRAMS // max(slots * blocks, 1), _MOST_SPLITS, triton.cdiv(d, 4 * bk)))
+    splits = max(1, min(_PROGRAMS // max(slots * blocks, 1), _MOST_PARTS // bm, triton.cdiv(d, 4 * bk)))
     chunk = triton.cdiv(triton.cdiv(d, splits), bk) * bk
     splits = triton.cdiv(d, chunk)
     parts = torch.empty(splits, rows, columns, dtype=torch.float32, device=x.device)
     squares = torch.empty(splits, rows, dtype=torch.float32, device=x.device) if rms else None
     arguments = dict(x=x, slot=slot, weight=weight, parts=parts, squares=squares, rows=rows, lanes=lanes, d=d)
-    arguments |= dict(columns=columns, chunk=chunk, BM=row_tile(lanes), BN=bn, BK=bk, CHUNK=_CHUNK)
+    arguments |= dict(columns=columns, chunk=chunk, BM=bm, BN=bn, BK=bk, CHUNK=_CHUNK)
     arguments |= dict(PRECISION=precision())
-    launch(shrink, (slots, blocks, splits), arguments, num_warps=4, num_stages=2)
+    launch(shrink, (slots, blocks, splits), arguments, **options(bm, stages=3))
     return parts, squares
 
 
@@ -102,13 +103,13 @@ def _expand(
 ) -> None:
     rows, d = x.shape
     slots, inner, _ = weight.shape
-    bn = 32 if weight.dtype == torch.float32 else 64
+    bm, bn = row_tile(lanes), 32 if weight.dtype == torch.float32 else 64
     arguments = dict(x=x, slot=slot, weight=weight, parts=parts, squares=squares, out=out, rows=rows, lanes=lanes)
-    arguments |= dict(slots=slots, d=d, inner=inner, SPLITS=parts.shape[0], BM=row_tile(lanes), BN=bn, BR=32)
+    arguments |= dict(slots=slots, d=d, inner=inner, SPLITS=parts.shape[0], BM=bm, BN=bn, BR=32)
     arguments |= dict(CHUNK=_CHUNK, EPS=_RMS_EPS, PRECISION=precision())
     # One more program along the first axis looks after the rows without a slot.
     grid = (slots if slot is None else slots + 1, triton.cdiv(d, bn))
-    launch(expand, grid, arguments, num_warps=4, num_stages=2)
+    launch(expand, grid, arguments, **options(bm, stages=2))
 
 
 @triton.jit(do_not_specialize=["rows", "lanes"])
