@@ -84,7 +84,8 @@ def forward_normalised(
 def _shrink(x: Tensor, slot: Tensor | None, lanes: int, weight: Tensor, rms: bool) -> tuple[Tensor, Tensor | None]:
     rows, d = x.shape
     slots, _, columns = weight.shape
-    bm, bn, bk = row_tile(lanes), (32 if weight.dtype == torch.float32 else 64), 64
+    bm, bn = row_tile(lanes), 32 if weight.dtype == torch.float32 else 64
+    bk = 64 if bm < 64 else 32
     blocks = triton.cdiv(columns, bn)
     splits = max(1, min(_PROGRAMS // max(slots * blocks, 1), _MOST_PARTS // bm, triton.cdiv(d, 4 * bk)))
     chunk = triton.cdiv(triton.cdiv(d, splits), bk) * bk
@@ -103,7 +104,8 @@ def _expand(
 ) -> None:
     rows, d = x.shape
     slots, inner, _ = weight.shape
-    bm, bn = row_tile(lanes), 32 if weight.dtype == torch.float32 else 64
+    bm = row_tile(lanes)
+    bn = 32 if weight.dtype == torch.float32 or bm == 64 else 64
     arguments = dict(x=x, slot=slot, weight=weight, parts=parts, squares=squares, out=out, rows=rows, lanes=lanes)
     arguments |= dict(slots=slots, d=d, inner=inner, SPLITS=parts.shape[0], BM=bm, BN=bn, BR=32)
     arguments |= dict(CHUNK=_CHUNK, EPS=_RMS_EPS, PRECISION=precision())
