@@ -9,10 +9,9 @@ import torch
 import triton
 import triton.language as tl
 
-__all__ = ["INTERPRET", "INVALID", "hash_bits", "multiply", "operand", "options", "padded", "precision", "rows_of", "silu"]
+__all__ = ["INTERPRET", "hash_bits", "multiply", "options", "padded", "precision", "rounded", "rows_of", "silu"]
 
 INTERPRET = tl.constexpr(triton.knobs.runtime.interpret)
-INVALID = tl.constexpr(-1)
 
 
 def precision() -> str:
@@ -31,27 +30,31 @@ def options(rows: int, stages: int) -> dict[str, int]:
 
 
 @triton.jit
-def operand(values, dtype: tl.constexpr):
-    """Values rounded to `dtype`, as a factor of `multiply`."""
+def rounded(values, dtype: tl.constexpr):
+    """Values rounded to nearest, ready to be stored as `dtype`."""
     if INTERPRET:
-        # The interpreter keeps bfloat16 as bare 16-bit words and truncates casts to it: round on the bits, stay in fp32.
+        # The interpreter truncates casts to bfloat16: round on the bits, and leave it nothing to cut off.
         if dtype == tl.bfloat16:
             bits = values.to(tl.float32).to(tl.uint32, bitcast=True)
             bits = (bits + 0x7FFF + ((bits >> 16) & 1)) & 0xFFFF0000
             return bits.to(tl.uint32).to(tl.float32, bitcast=True)
         else:
-            return values.to(dtype).to(tl.float32)
+            return values.to(dtype)
     else:
         return values.to(dtype)
 
 
 @triton.jit
 def multiply(left, right, total, PRECISION: tl.constexpr):
-    """total + left · right in float32."""
+    """total + left · right in float32. Factors of different types meet in float32: nothing is rounded on the way."""
     if INTERPRET:
+        # It would multiply bfloat16's bits as integers.
         return tl.dot(left.to(tl.float32), right.to(tl.float32), total, input_precision="ieee")
     else:
-        return tl.dot(left, right, total, input_precision=PRECISION)
+        if left.dtype == right.dtype:
+            return tl.dot(left, right, total, input_precision=PRECISION)
+        else:
+            return tl.dot(left.to(tl.float32), right.to(tl.float32), total, input_precision=PRECISION)
 
 
 @triton.jit

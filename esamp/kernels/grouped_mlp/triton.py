@@ -14,7 +14,7 @@ import triton.language as tl
 from torch import Tensor
 
 from esamp.kernels.launch import launch
-from esamp.kernels.primitives import multiply, operand, options, padded, precision, rows_of, silu
+from esamp.kernels.primitives import multiply, options, padded, precision, rounded, rows_of, silu
 
 __all__ = ["Activations", "expand", "forward", "forward_normalised", "normalise", "row_tile", "shrink"]
 
@@ -156,7 +156,7 @@ def shrink(
                 if squares is not None:
                     wide = left.to(tl.float32)
                     square += tl.sum(wide * wide, 1)
-                total = multiply(operand(left, weight.dtype.element_ty), right, total, PRECISION)
+                total = multiply(left, right, total, PRECISION)
             target = (split.to(tl.int64) * rows + place) * columns + column[None, :]
             tl.store(parts + target, total, mask=alive[:, None] & (column < columns)[None, :])
             if squares is not None:
@@ -231,11 +231,11 @@ def expand(
                 right = tl.load(
                     base + r[:, None] * d + column[None, :], mask=(r < inner)[:, None] & within[None, :], other=0.0
                 )
-                total = multiply(operand(active, weight.dtype.element_ty), right, total, PRECISION)
+                total = multiply(active, right, total, PRECISION)
             here = alive[:, None] & within[None, :]
             residual = tl.load(x + place * d + column[None, :], mask=here, other=0.0).to(tl.float32)
             result = residual * size[:, None] + total
-            tl.store(out + place * d + column[None, :], operand(result, out.dtype.element_ty), mask=here)
+            tl.store(out + place * d + column[None, :], rounded(result, out.dtype.element_ty), mask=here)
 
 
 @triton.jit(do_not_specialize=["rows", "lanes", "slots"])
@@ -259,4 +259,4 @@ def normalise(values, slot, scale, bias, out, rows, lanes, slots, d, WIDTH: tl.c
     place = group.to(tl.int64) * d + column
     factor = tl.load(scale + place, mask=inside, other=0.0).to(tl.float32)
     shift = tl.load(bias + place, mask=inside, other=0.0).to(tl.float32)
-    tl.store(out + offset, operand(centred * inverse * factor + shift, out.dtype.element_ty), mask=inside)
+    tl.store(out + offset, rounded(centred * inverse * factor + shift, out.dtype.element_ty), mask=inside)

@@ -1,0 +1,392 @@
+"""Backward pass, clipping and Adam for a bank of gated blocks: two launches a block, no gradient is ever stored.
+
+The gradient of a weight is a product Aᵀ B of activations and errors of a slot's few rows. It is formed three times smaller
+than a weight, in registers, twice: once for its norm, which clipping needs, and once where the weight is stepped.
+"""
+
+# Triton's functions are written in Python's syntax and typed by its own compiler.
+# pyright: basic
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+from esamp.kernels.grouped_mlp.triton import Activations, row_tile
+from esamp.kernels.launch import launch
+from esamp.kernels.primitives import hash_bits, multiply, options, precision, rounded, rows_of, silu
+
+__all__ = ["Slots", "adam", "back_down", "back_gate_up", "backward", "step"]
+
+_CHUNK = 128
+_INNER = 32
+
+
+@dataclass(frozen=True)
+class Slots:
+    """What Adam knows of each slot, and its settings; all on the device, so that a replayed graph sees them change.
+
+    Attributes:
+        count: steps of each slot, float32 [slots].
+        rounds: steps of the bank since each slot was new, int32 [slots]; None: weights are not rounded stochastically.
+        settings: learning rate, β₁, β₂, eps, ln β₁, ln β₂, largest norm of a slot's gradient: float32 [7].
+    """
+
+    count: Tensor
+    rounds: Tensor | None
+    settings: Tensor
+
+
+@dataclass(frozen=True)
+class _Factors:
+    """Gradient Aᵀ B of one weight [slots, a, b]: A [rows, a], B [rows, b]."""
+
+    left: Tensor
+    right: Tensor
+
+
+def step(
+    activations: Activations,
+    target: Tensor,
+    alive: Tensor,
+    gate_up: Sequence[Tensor],
+    down: Sequence[Tensor],
+    first: Sequence[Tensor],
+    second: Sequence[Tensor],
+    slots: Slots,
+) -> Tensor:
+    """One step of every slot with a living row; the moments are those of gate_up and down, block by block."""
+    factors, norms, loss = backward(activations, target, alive, gate_up, down, slots)
+    weights = [weight for pair in zip(gate_up, down, strict=True) for weight in pair]
+    _adam(activations, alive, weights, factors, first, second, norms, slots)
+    return loss
+
+
+def backward(
+    activations: Activations,
+    target: Tensor,
+    alive: Tensor,
+    gate_up: Sequence[Tensor],
+    down: Sequence[Tensor],
+    slots: Slots,
+) -> tuple[list[_Factors], Tensor, Tensor]:
+    """Factors of every gradient, parts of each slot's squared gradient norm [slots, parts], and each slot's loss."""
+    hidden = activations.hidden
+    (rows, d), blocks = target.shape, len(down)
+    groups, inner, _ = down[0].shape
+    bd = _columns(activations)
+    narrow, wide = triton.cdiv(inner, _INNER), triton.cdiv(d, bd)
+
+    def empty(*shape: int) -> Tensor:
+        return torch.empty(shape, dtype=torch.float32, device=target.device)
+
+    norms, loss = empty(groups, blocks * narrow + (blocks - 1) * wide), empty(groups)
+    error = empty(rows, d)
+    factors: list[_Factors] = []
+    common = dict(slot=activations.slot, alive=alive, norms=norms, rows=rows, lanes=activations.lanes, d=d, inner=inner)
+    common |= dict(parts=norms.shape[1], BM=row_tile(activations.lanes), BR=_INNER, BD=bd, CHUNK=_CHUNK)
+    common |= dict(PRECISION=precision())
+    choices, cell = options(common["BM"], stages=2), 0
+    for block in reversed(range(blocks)):
+        last = block + 1 == blocks
+        active, slopes = empty(rows, inner), empty(rows, 2 * inner)
+        gates = activations.gates[block]
+        own = dict(x=hidden[block], gates=gates, weight=down[block], error=error, active=active, slopes=slopes)
+        own |= dict(predicted=hidden[-1] if last else None, target=target if last else None, loss=loss if last else None)
+        own |= dict(count=slots.count if last else None, rounds=slots.rounds if last else None)
+        own |= dict(cell=cell, SPLITS=gates.shape[0], FIRST=block == 0)
+        launch(back_down, (groups, narrow), common | own, **choices)
+        factors[:0] = [_Factors(hidden[block], slopes), _Factors(active, error)]
+        cell += narrow
+        if block > 0:
+            below = empty(rows, d)
+            own = dict(x=hidden[block], weight=gate_up[block], error=error, slopes=slopes, below=below, cell=cell)
+            launch(back_gate_up, (groups, wide), common | own, **choices)
+            error, cell = below, cell + wide
+    return factors, norms, loss
+
+
+def _columns(activations: Activations) -> int:
+    return 64 if row_tile(activations.lanes) < 64 else 32
+
+
+def _adam(
+    activations: Activations,
+    alive: Tensor,
+    weights: Sequence[Tensor],
+    factors: Sequence[_Factors],
+    first: Sequence[Tensor],
+    second: Sequence[Tensor],
+    norms: Tensor,
+    slots: Slots,
+) -> None:
+    ta, tb = 32, 64
+    bm = row_tile(activations.lanes)
+    tiles = [triton.cdiv(weight.shape[1], ta) * triton.cdiv(weight.shape[2], tb) for weight in weights]
+    arguments = dict(slot=activations.slot, alive=alive, weights=tuple(weights), first=tuple(first))
+    arguments |= dict(second=tuple(second), left=tuple(f.left for f in factors), right=tuple(f.right for f in factors))
+    arguments |= dict(norms=norms, count=slots.count, rounds=slots.rounds, settings=slots.settings)
+    arguments |= dict(rows=alive.shape[0], lanes=activations.lanes, parts=norms.shape[1])
+    arguments |= dict(HEIGHTS=tuple(w.shape[1] for w in weights), WIDTHS=tuple(w.shape[2] for w in weights))
+    arguments |= dict(TILES=tuple(tiles), BM=bm, TA=ta, TB=tb, CHUNK=_CHUNK, PRECISION=precision())
+    arguments |= dict(PARTS=triton.next_power_of_2(norms.shape[1]))
+    launch(adam, (weights[0].shape[0], sum(tiles)), arguments, **options(bm, stages=1))
+
+
+@triton.jit(do_not_specialize=["rows", "lanes", "cell", "parts"])
+def back_down(
+    slot,
+    alive,
+    x,
+    gates,
+    weight,
+    predicted,
+    target,
+    error,
+    active,
+    slopes,
+    norms,
+    loss,
+    count,
+    rounds,
+    rows,
+    lanes,
+    d,
+    inner,
+    parts,
+    cell,
+    SPLITS: tl.constexpr,
+    FIRST: tl.constexpr,
+    BM: tl.constexpr,
+    BR: tl.constexpr,
+    BD: tl.constexpr,
+    CHUNK: tl.constexpr,
+    PRECISION: tl.constexpr,
+):
+    """One program = (slot, BR of r): errors through W_down and SiLU; for the last block also the error and the loss.
+
+    Writes SiLU(gate) ⊙ up (`active`) and the gradients of gate and up (`slopes`), and adds up the squares of what the
+    gradients of W_down, and for the first block of W_gate_up, will be.
+    """
+    group = tl.program_id(0)
+    leads = tl.program_id(1) == 0
+    row = rows_of(slot, group, 0, rows, lanes, BM, CHUNK)
+    share = tl.load(alive + row, mask=row < rows, other=0.0)
+    total_share = tl.sum(share, 0)
+    if loss is not None:
+        if leads:
+            moved = (total_share > 0.0).to(tl.float32)
+            tl.store(count + group, tl.load(count + group) + moved)
+            tl.store(loss + group, 0.0)
+            if rounds is not None:
+                tl.store(rounds + group, tl.load(rounds + group) + 1)
+    if total_share > 0.0:
+        here = share > 0.0
+        place = row.to(tl.int64)[:, None]
+        r = tl.program_id(1) * BR + tl.arange(0, BR)
+        inside = here[:, None] & (r < inner)[None, :]
+        gate = tl.zeros((BM, BR), tl.float32)
+        up = tl.zeros((BM, BR), tl.float32)
+        for split in tl.static_range(SPLITS):
+            source = gates + (split * rows + place) * (2 * inner) + r[None, :]
+            gate += tl.load(source, mask=inside, other=0.0)
+            up += tl.load(source + inner, mask=inside, other=0.0)
+        bend = silu(gate) * up
+        tl.store(active + place * inner + r[None, :], bend, mask=inside)
+
+        through = tl.zeros((BM, BR), tl.float32)
+        square = tl.zeros((BR, BD), tl.float32)
+        total_loss = tl.zeros((BM,), tl.float32)
+        base = weight + group.to(tl.int64) * inner * d
+        for start in range(0, d, BD):
+            k = start + tl.arange(0, BD)
+            within = here[:, None] & (k < d)[None, :]
+            offset = place * d + k[None, :]
+            if target is not None:
+                gap = tl.load(predicted + offset, mask=within, other=0.0).to(tl.float32)
+                gap -= tl.load(target + offset, mask=within, other=0.0).to(tl.float32)
+                total_loss += tl.sum(gap * gap, 1) * share
+                above = gap * (share * (2.0 / (total_share * d)))[:, None]
+                if leads:
+                    tl.store(error + offset, above, mask=within)
+            else:
+                above = tl.load(error + offset, mask=within, other=0.0)
+            matrix = tl.load(
+                base + r[:, None] * d + k[None, :], mask=(r < inner)[:, None] & (k < d)[None, :], other=0.0
+            )
+            through = multiply(above, tl.trans(matrix), through, PRECISION)
+            gradient = multiply(tl.trans(bend), above, tl.zeros((BR, BD), tl.float32), PRECISION)
+            square += gradient * gradient
+        if loss is not None:
+            if leads:
+                tl.store(loss + group, tl.sum(total_loss, 0) / (total_share * d))
+
+        gentle = tl.sigmoid(gate)
+        gate_slope = through * up * (gentle + gate * gentle * (1.0 - gentle))
+        up_slope = through * gate * gentle
+        offset = slopes + place * (2 * inner) + r[None, :]
+        tl.store(offset, gate_slope, mask=inside)
+        tl.store(offset + inner, up_slope, mask=inside)
+        size = tl.sum(tl.sum(square, 1), 0)
+        if FIRST:
+            square = tl.zeros((BD, BR), tl.float32)
+            for start in range(0, d, BD):
+                k = start + tl.arange(0, BD)
+                within = here[:, None] & (k < d)[None, :]
+                values = tl.trans(tl.load(x + place * d + k[None, :], mask=within, other=0.0).to(tl.float32))
+                gradient = multiply(values, gate_slope, tl.zeros((BD, BR), tl.float32), PRECISION)
+                square += gradient * gradient
+                gradient = multiply(values, up_slope, tl.zeros((BD, BR), tl.float32), PRECISION)
+                square += gradient * gradient
+            size += tl.sum(tl.sum(square, 1), 0)
+        tl.store(norms + group.to(tl.int64) * parts + cell + tl.program_id(1), size)
+
+
+@triton.jit(do_not_specialize=["rows", "lanes", "cell", "parts"])
+def back_gate_up(
+    slot,
+    alive,
+    x,
+    weight,
+    error,
+    slopes,
+    below,
+    norms,
+    rows,
+    lanes,
+    d,
+    inner,
+    parts,
+    cell,
+    BM: tl.constexpr,
+    BR: tl.constexpr,
+    BD: tl.constexpr,
+    CHUNK: tl.constexpr,
+    PRECISION: tl.constexpr,
+):
+    """One program = (slot, BD columns of d): error below a block = error above it + slopes · W_gate_upᵀ."""
+    group = tl.program_id(0)
+    row = rows_of(slot, group, 0, rows, lanes, BM, CHUNK)
+    here = tl.load(alive + row, mask=row < rows, other=0.0) > 0.0
+    if tl.max(here.to(tl.int32), 0) > 0:
+        place = row.to(tl.int64)[:, None]
+        k = tl.program_id(1) * BD + tl.arange(0, BD)
+        within = here[:, None] & (k < d)[None, :]
+        values = tl.trans(tl.load(x + place * d + k[None, :], mask=within, other=0.0).to(tl.float32))
+        total = tl.load(error + place * d + k[None, :], mask=within, other=0.0)
+        square = tl.zeros((BD, BR), tl.float32)
+        base = weight + group.to(tl.int64) * d * (2 * inner)
+        for start in range(0, 2 * inner, BR):
+            r = start + tl.arange(0, BR)
+            known = r < 2 * inner
+            slope = tl.load(
+                slopes + place * (2 * inner) + r[None, :], mask=here[:, None] & known[None, :], other=0.0
+            )
+            matrix = tl.load(
+                base + k[:, None] * (2 * inner) + r[None, :], mask=(k < d)[:, None] & known[None, :], other=0.0
+            )
+            total = multiply(slope, tl.trans(matrix), total, PRECISION)
+            gradient = multiply(values, slope, tl.zeros((BD, BR), tl.float32), PRECISION)
+            square += gradient * gradient
+        tl.store(below + place * d + k[None, :], total, mask=within)
+        tl.store(norms + group.to(tl.int64) * parts + cell + tl.program_id(1), tl.sum(tl.sum(square, 1), 0))
+
+
+@triton.jit
+def one_minus_power(log_base, exponent):
+    """1 - base^exponent, which a plain power would spoil for bases near 1."""
+    z = log_base * exponent
+    series = -z * (1.0 + z * (0.5 + z * (1.0 / 6 + z * (1.0 / 24 + z * (1.0 / 120 + z * (1.0 / 720))))))
+    return tl.where(z > -0.25, series, 1.0 - tl.exp(z))
+
+
+@triton.jit
+def stochastic(values, place, rounds):
+    """float32 to bfloat16 as `esamp.distillers.storage.stochastic_round` does it, bit for bit."""
+    noise = hash_bits(place + rounds * 0x2545F491) & 0xFFFF
+    bits = (values.to(tl.int32, bitcast=True) + noise) & -65536
+    finite = tl.abs(values) < float("inf")
+    return tl.where(finite, bits.to(tl.float32, bitcast=True), values)
+
+
+@triton.jit(do_not_specialize=["rows", "lanes", "parts"])
+def adam(
+    slot,
+    alive,
+    weights,
+    first,
+    second,
+    left,
+    right,
+    norms,
+    count,
+    rounds,
+    settings,
+    rows,
+    lanes,
+    parts,
+    HEIGHTS: tl.constexpr,
+    WIDTHS: tl.constexpr,
+    TILES: tl.constexpr,
+    BM: tl.constexpr,
+    TA: tl.constexpr,
+    TB: tl.constexpr,
+    CHUNK: tl.constexpr,
+    PARTS: tl.constexpr,
+    PRECISION: tl.constexpr,
+):
+    """One program = (slot, a tile of one weight): its gradient Aᵀ B, clipped, and Adam's step, all in registers."""
+    group = tl.program_id(0)
+    row = rows_of(slot, group, 0, rows, lanes, BM, CHUNK)
+    here = tl.load(alive + row, mask=row < rows, other=0.0) > 0.0
+    if tl.max(here.to(tl.int32), 0) > 0:
+        place = row.to(tl.int64)[:, None]
+        cell = tl.arange(0, PARTS)
+        norm = tl.sqrt(tl.sum(tl.load(norms + group.to(tl.int64) * parts + cell, mask=cell < parts, other=0.0), 0))
+        steps = tl.load(count + group)
+        rate = tl.load(settings) / one_minus_power(tl.load(settings + 4), steps)
+        root = tl.sqrt(one_minus_power(tl.load(settings + 5), steps))
+        keep_first, keep_second = 1.0 - tl.load(settings + 1), 1.0 - tl.load(settings + 2)
+        eps = tl.load(settings + 3) * root
+        # NaN must stay NaN: the bank resets a slot whose loss is not finite.
+        ratio = tl.load(settings + 6) / tl.where(norm < 1.1754944e-38, 1.1754944e-38, norm)
+        clip = tl.where(ratio > 1.0, 1.0, ratio)
+        before = 0
+        for index in tl.static_range(len(TILES)):
+            tile = tl.program_id(1) - before
+            if (tile >= 0) & (tile < TILES[index]):
+                across = (WIDTHS[index] + TB - 1) // TB
+                i = (tile // across) * TA + tl.arange(0, TA)
+                j = (tile % across) * TB + tl.arange(0, TB)
+                inside = (i < HEIGHTS[index])[:, None] & (j < WIDTHS[index])[None, :]
+                a = tl.load(
+                    left[index] + place * HEIGHTS[index] + i[None, :],
+                    mask=here[:, None] & (i < HEIGHTS[index])[None, :],
+                    other=0.0,
+                ).to(tl.float32)
+                b = tl.load(
+                    right[index] + place * WIDTHS[index] + j[None, :],
+                    mask=here[:, None] & (j < WIDTHS[index])[None, :],
+                    other=0.0,
+                )
+                gradient = multiply(tl.trans(a), b, tl.zeros((TA, TB), tl.float32), PRECISION) * clip
+                element = i[:, None] * WIDTHS[index] + j[None, :]
+                offset = group.to(tl.int64) * (HEIGHTS[index] * WIDTHS[index]) + element
+                m = tl.load(first[index] + offset, mask=inside, other=0.0)
+                v = tl.load(second[index] + offset, mask=inside, other=0.0)
+                m += keep_first * (gradient - m)
+                v += keep_second * (gradient * gradient - v)
+                tl.store(first[index] + offset, m, mask=inside)
+                tl.store(second[index] + offset, v, mask=inside)
+                kind = weights[index].dtype.element_ty
+                w = tl.load(weights[index] + offset, mask=inside, other=0.0).to(tl.float32)
+                w -= rate * root * m / (tl.sqrt(v) + eps)
+                if rounds is not None:
+                    w = stochastic(w, element, tl.load(rounds + group))
+                tl.store(weights[index] + offset, rounded(w, kind), mask=inside)
+            before += TILES[index]
