@@ -90,7 +90,7 @@ def _as_on(launch: Launch, target: Target) -> Launch:
     """The launch as the launchers would make it on that kind of GPU."""
     if not target.hip:
         return launch
-    exact = {"PRECISION": "ieee"} if "PRECISION" in launch.arguments else {}
+    exact = {name: "ieee" for name in ("PRECISION", "ROUGH") if name in launch.arguments}
     stages = {"num_stages": min(launch.options.get("num_stages", 2), 2)}
     return replace(launch, arguments=launch.arguments | exact, options=launch.options | stages)
 

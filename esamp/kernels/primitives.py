@@ -14,9 +14,12 @@ __all__ = ["INTERPRET", "hash_bits", "multiply", "options", "padded", "precision
 INTERPRET = tl.constexpr(triton.knobs.runtime.interpret)
 
 
-def precision() -> str:
-    """How float32 factors are multiplied: three TF32 products on NVIDIA, which keep float32's bits; exactly on AMD."""
-    return "ieee" if torch.version.hip else "tf32x3"
+def precision(rough: bool = False) -> str:
+    """How float32 factors are multiplied: three TF32 products on NVIDIA, which keep float32's bits; exactly on AMD.
+
+    `rough` is one TF32 product, for sums of squares that only scale a step.
+    """
+    return "ieee" if torch.version.hip else "tf32" if rough else "tf32x3"
 
 
 def padded(size: int, low: int = 16, high: int = 128) -> int:

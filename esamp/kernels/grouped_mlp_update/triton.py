@@ -25,6 +25,8 @@ __all__ = ["Slots", "adam", "back_down", "back_gate_up", "backward", "step"]
 
 _CHUNK = 128
 _INNER = 32
+# Gradients' squares are added up tile by tile beside the products: wider tiles, or more in flight, spill on some GPUs.
+_COLUMNS = 32
 
 
 @dataclass(frozen=True)
@@ -79,19 +81,17 @@ def backward(
     hidden = activations.hidden
     (rows, d), blocks = target.shape, len(down)
     groups, inner, _ = down[0].shape
-    bd = _columns(activations)
-    narrow, wide = triton.cdiv(inner, _INNER), triton.cdiv(d, bd)
+    narrow, wide = triton.cdiv(inner, _INNER), triton.cdiv(d, _COLUMNS)
 
     def empty(*shape: int) -> Tensor:
         return torch.empty(shape, dtype=torch.float32, device=target.device)
 
     norms, loss = empty(groups, blocks * narrow + (blocks - 1) * wide), empty(groups)
-    error = empty(rows, d)
+    error, bm, cell = empty(rows, d), row_tile(activations.lanes), 0
     factors: list[_Factors] = []
     common = dict(slot=activations.slot, alive=alive, norms=norms, rows=rows, lanes=activations.lanes, d=d, inner=inner)
-    common |= dict(parts=norms.shape[1], BM=row_tile(activations.lanes), BR=_INNER, BD=bd, CHUNK=_CHUNK)
-    common |= dict(PRECISION=precision())
-    choices, cell = options(common["BM"], stages=2), 0
+    common |= dict(parts=norms.shape[1], BM=bm, BR=_INNER, BD=_COLUMNS, CHUNK=_CHUNK)
+    common |= dict(PRECISION=precision(), ROUGH=precision(rough=True))
     for block in reversed(range(blocks)):
         last = block + 1 == blocks
         active, slopes = empty(rows, inner), empty(rows, 2 * inner)
@@ -100,19 +100,15 @@ def backward(
         own |= dict(predicted=hidden[-1] if last else None, target=target if last else None, loss=loss if last else None)
         own |= dict(count=slots.count if last else None, rounds=slots.rounds if last else None)
         own |= dict(cell=cell, SPLITS=gates.shape[0], FIRST=block == 0)
-        launch(back_down, (groups, narrow), common | own, **choices)
+        launch(back_down, (groups, narrow), common | own, **options(bm, stages=1))
         factors[:0] = [_Factors(hidden[block], slopes), _Factors(active, error)]
         cell += narrow
         if block > 0:
             below = empty(rows, d)
             own = dict(x=hidden[block], weight=gate_up[block], error=error, slopes=slopes, below=below, cell=cell)
-            launch(back_gate_up, (groups, wide), common | own, **choices)
+            launch(back_gate_up, (groups, wide), common | own, **options(2 * bm, stages=1))
             error, cell = below, cell + wide
     return factors, norms, loss
-
-
-def _columns(activations: Activations) -> int:
-    return 64 if row_tile(activations.lanes) < 64 else 32
 
 
 def _adam(
@@ -167,6 +163,7 @@ def back_down(
     BD: tl.constexpr,
     CHUNK: tl.constexpr,
     PRECISION: tl.constexpr,
+    ROUGH: tl.constexpr,
 ):
     """One program = (slot, BR of r): errors through W_down and SiLU; for the last block also the error and the loss.
 
@@ -220,7 +217,7 @@ def back_down(
                 base + r[:, None] * d + k[None, :], mask=(r < inner)[:, None] & (k < d)[None, :], other=0.0
             )
             through = multiply(above, tl.trans(matrix), through, PRECISION)
-            gradient = multiply(tl.trans(bend), above, tl.zeros((BR, BD), tl.float32), PRECISION)
+            gradient = multiply(tl.trans(bend), above, tl.zeros((BR, BD), tl.float32), ROUGH)
             square += gradient * gradient
         if loss is not None:
             if leads:
@@ -239,9 +236,9 @@ def back_down(
                 k = start + tl.arange(0, BD)
                 within = here[:, None] & (k < d)[None, :]
                 values = tl.trans(tl.load(x + place * d + k[None, :], mask=within, other=0.0).to(tl.float32))
-                gradient = multiply(values, gate_slope, tl.zeros((BD, BR), tl.float32), PRECISION)
+                gradient = multiply(values, gate_slope, tl.zeros((BD, BR), tl.float32), ROUGH)
                 square += gradient * gradient
-                gradient = multiply(values, up_slope, tl.zeros((BD, BR), tl.float32), PRECISION)
+                gradient = multiply(values, up_slope, tl.zeros((BD, BR), tl.float32), ROUGH)
                 square += gradient * gradient
             size += tl.sum(tl.sum(square, 1), 0)
         tl.store(norms + group.to(tl.int64) * parts + cell + tl.program_id(1), size)
@@ -268,6 +265,7 @@ def back_gate_up(
     BD: tl.constexpr,
     CHUNK: tl.constexpr,
     PRECISION: tl.constexpr,
+    ROUGH: tl.constexpr,
 ):
     """One program = (slot, BD columns of d): error below a block = error above it + slopes · W_gate_upᵀ."""
     group = tl.program_id(0)
@@ -291,7 +289,7 @@ def back_gate_up(
                 base + k[:, None] * (2 * inner) + r[None, :], mask=(k < d)[:, None] & known[None, :], other=0.0
             )
             total = multiply(slope, tl.trans(matrix), total, PRECISION)
-            gradient = multiply(values, slope, tl.zeros((BD, BR), tl.float32), PRECISION)
+            gradient = multiply(values, slope, tl.zeros((BD, BR), tl.float32), ROUGH)
             square += gradient * gradient
         tl.store(below + place * d + k[None, :], total, mask=within)
         tl.store(norms + group.to(tl.int64) * parts + cell + tl.program_id(1), tl.sum(tl.sum(square, 1), 0))
