@@ -55,7 +55,7 @@ def run(
     out = torch.empty(rows, width, dtype=torch.float32, device=device)
     place = log_prob = None
     if draw is not None:
-        place = torch.zeros(rows, dtype=torch.int64, device=device)
+        place = torch.empty(rows, dtype=torch.int64, device=device)
         log_prob = torch.empty(rows, dtype=torch.float32, device=device)
     arguments = dict(hidden=hidden, weight=weight, bias=bias, ids=ids, mask=mask.view(torch.int8))
     arguments |= dict(reference=None, a=None, b=None, temperature=None, sample=None, step=None)
@@ -100,7 +100,7 @@ def score(
     temperature,
     sample,
     step,
-    seed: tl.int64,
+    seed,
     out,
     place,
     log_prob,

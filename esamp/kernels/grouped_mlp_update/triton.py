@@ -1,7 +1,7 @@
 """Backward pass, clipping and Adam for a bank of gated blocks: two launches a block, no gradient is ever stored.
 
-The gradient of a weight is a product Aᵀ B of activations and errors of a slot's few rows. It is formed three times smaller
-than a weight, in registers, twice: once for its norm, which clipping needs, and once where the weight is stepped.
+The gradient of a weight is a product Aᵀ B of activations and errors of a slot's few rows: far less to keep than the
+gradient itself. It is formed twice, tile by tile in registers: for its norm, which clipping needs, and for the step.
 """
 
 # Triton's functions are written in Python's syntax and typed by its own compiler.
