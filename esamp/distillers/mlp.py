@@ -99,7 +99,7 @@ class MLPDistiller(GradientDistiller):
             state.second,
             state.count,
             self._adam_settings(state, shallow.device),
-            None if self.storage == "float32" else self._rounds,
+            None if self.storage == "float32" else self.get_buffer("_rounds"),
         )
 
     def _adam_settings(self, state: AdamState, device: torch.device) -> Tensor:

@@ -5,7 +5,8 @@ Triton needs no device to compile. What is compiled is what a launcher really st
 Triton's own rules.
 """
 
-# pyright: basic
+# pyright: basic, reportOperatorIssue=false, reportGeneralTypeIssues=false, reportArgumentType=false
+# pyright: reportAttributeAccessIssue=false
 
 from __future__ import annotations
 

@@ -31,7 +31,9 @@ def uses_triton(tensor: Tensor) -> bool:
     if check_choice(ENVIRONMENT, chosen, ("reference", "triton")) == "reference":
         return False
     if not _installed():
-        raise RuntimeError(f"{ENVIRONMENT}=triton needs Triton, which is not installed; pip install triton, or unset it")
+        raise RuntimeError(
+            f"{ENVIRONMENT}=triton needs Triton, which is not installed; pip install triton, or unset it"
+        )
     if tensor.device.type == "cpu" and os.environ.get("TRITON_INTERPRET") != "1":
         raise RuntimeError(
             f"{ENVIRONMENT}=triton needs a GPU, got a tensor on the CPU; unset it, or set TRITON_INTERPRET=1 before "

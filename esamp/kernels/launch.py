@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -52,7 +52,7 @@ def launch(kernel: Any, grid: tuple[int, ...], arguments: dict[str, Any], **opti
 
 
 @contextmanager
-def watch(watcher: Callable[[Launch], None]) -> Iterator[None]:
+def watch(watcher: Callable[[Launch], None]) -> Generator[None]:
     """Within the block kernels are not started but handed to `watcher`, which may call their `run`."""
     token = _watcher.set(watcher)
     try:

@@ -1,15 +1,28 @@
 """What several kernels need, as functions inside them. Importing this module imports Triton."""
 
 # Triton's functions are written in Python's syntax and typed by its own compiler.
-# pyright: basic
+# pyright: basic, reportOperatorIssue=false, reportGeneralTypeIssues=false, reportArgumentType=false
+# pyright: reportAttributeAccessIssue=false
 
 from __future__ import annotations
 
 import torch
 import triton
 import triton.language as tl
+from torch import Tensor
 
-__all__ = ["INTERPRET", "hash_bits", "multiply", "options", "padded", "precision", "rounded", "rows_of", "silu"]
+__all__ = [
+    "INTERPRET",
+    "contiguous",
+    "hash_bits",
+    "multiply",
+    "options",
+    "padded",
+    "precision",
+    "rounded",
+    "rows_of",
+    "silu",
+]
 
 INTERPRET = tl.constexpr(triton.knobs.runtime.interpret)
 
@@ -32,6 +45,19 @@ def options(rows: int, stages: int) -> dict[str, int]:
     return {"num_warps": 4 if rows < 64 else 8, "num_stages": min(stages, 2) if torch.version.hip else stages}
 
 
+def contiguous(*tensors: Tensor) -> None:
+    """Refuse tensors that a kernel could only use, or step in place, if their elements were neighbours.
+
+    Raises:
+        ValueError: one of them is not contiguous.
+    """
+    for tensor in tensors:
+        if not tensor.is_contiguous():
+            raise ValueError(
+                f"a kernel's tensors must be contiguous, got strides {tensor.stride()}; call .contiguous()"
+            )
+
+
 @triton.jit
 def rounded(values, dtype: tl.constexpr):
     """Values rounded to nearest, ready to be stored as `dtype`."""
@@ -49,7 +75,7 @@ def rounded(values, dtype: tl.constexpr):
 
 @triton.jit
 def multiply(left, right, total, PRECISION: tl.constexpr):
-    """total + left · right in float32. Factors of different types meet in float32: nothing is rounded on the way."""
+    """Adds left · right to total, in float32. Factors of different types meet in float32: nothing is rounded."""
     if INTERPRET:
         # It would multiply bfloat16's bits as integers.
         return tl.dot(left.to(tl.float32), right.to(tl.float32), total, input_precision="ieee")
@@ -62,7 +88,7 @@ def multiply(left, right, total, PRECISION: tl.constexpr):
 
 @triton.jit
 def silu(values):
-    """x · sigmoid(x)."""
+    """The gate: x · sigmoid(x)."""
     return values * tl.sigmoid(values)
 
 
@@ -70,8 +96,8 @@ def silu(values):
 def rows_of(slot, group, first, rows, lanes, BM: tl.constexpr, CHUNK: tl.constexpr):
     """Ids of the rows of `group`, from its `first`-th on: [BM]; `rows`, which is no row, in places that stay empty.
 
-    Without `slot` the rows of a group are `lanes` neighbours. With it they are wherever `slot` says: every program looks
-    for its own, so that no list has to be made, sorted or sent to the host.
+    Without `slot` the rows of a group are `lanes` neighbours. With it they are wherever `slot` says: every program
+    looks for its own, so that no list has to be made, sorted or sent to the host.
     """
     place = first + tl.arange(0, BM)
     if slot is None:

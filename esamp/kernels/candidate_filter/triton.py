@@ -1,7 +1,8 @@
 """Candidates by min-p in two passes over the logits, the second of them from the cache: nothing is sorted."""
 
 # Triton's functions are written in Python's syntax and typed by its own compiler.
-# pyright: basic
+# pyright: basic, reportOperatorIssue=false, reportGeneralTypeIssues=false, reportArgumentType=false
+# pyright: reportAttributeAccessIssue=false
 
 from __future__ import annotations
 
@@ -26,17 +27,20 @@ def run(logits: Tensor, temperature: Tensor, min_p: float, width: int) -> tuple[
     mask = torch.empty(rows, width, dtype=torch.bool, device=device)
     count = torch.empty(rows, dtype=torch.int64, device=device)
     log_mass = torch.empty(rows, dtype=torch.float32, device=device)
-    arguments = dict(logits=logits.contiguous(), temperature=temperature.reshape(-1), ids=ids, reference=reference)
-    arguments |= dict(mask=mask.view(torch.int8), count=count, log_mass=log_mass, min_p=float(min_p))
-    arguments |= dict(vocabulary=vocabulary, width=width, BLOCK=min(_BLOCK, triton.next_power_of_2(vocabulary)))
+    arguments = {
+        "logits": logits.contiguous(),
+        "temperature": temperature.reshape(-1),
+        "ids": ids,
+        "reference": reference,
+    }
+    arguments |= {"mask": mask.view(torch.int8), "count": count, "log_mass": log_mass, "min_p": float(min_p)}
+    arguments |= {"vocabulary": vocabulary, "width": width, "BLOCK": min(_BLOCK, triton.next_power_of_2(vocabulary))}
     launch(select, (rows,), arguments, num_warps=8, num_stages=3)
     return ids, reference, mask, count, log_mass
 
 
 @triton.jit(do_not_specialize=["width"])
-def select(
-    logits, temperature, ids, reference, mask, count, log_mass, min_p, vocabulary, width, BLOCK: tl.constexpr
-):
+def select(logits, temperature, ids, reference, mask, count, log_mass, min_p, vocabulary, width, BLOCK: tl.constexpr):
     """One program = one row: its largest logit and its mass, then what is at least min_p times as probable."""
     row = tl.program_id(0).to(tl.int64)
     start_of_row = logits + row * vocabulary

@@ -54,11 +54,17 @@ def candidate_mix(
     """(a·z - b·ẑ) / T of the candidates, float32: the linear fusions. 0 in empty places.
 
     Args:
-        hidden, weight, ids, mask, bias, scale, softcap: as for `candidate_logits`.
+        hidden: ĥᴸ of each row.
+        weight: W.
+        ids: token ids of the candidates.
+        mask: False where a place is empty; nothing is read for it.
         reference: the LLM's logits z.
         b: β of each row, for the paper's fusion and its ablation.
         a: None: 1 + b, the paper's fusion (ESamp, Eq. 6), which is exactly z at b = 0; ones: its ablation.
         temperature: T of each row; None: 1.
+        bias: of the head, or None.
+        scale: s of the head.
+        softcap: c of the head, or None.
     """
     if uses_triton(hidden):
         from esamp.kernels.candidate_head.triton import Mix, run
@@ -87,10 +93,20 @@ def candidate_draw(
     """`candidate_mix`, and one candidate of each row drawn from its softmax, keyed as in `esamp.draw`.
 
     Args:
-        hidden, weight, ids, mask, reference, b, a, temperature, bias, scale, softcap: as for `candidate_mix`.
+        hidden: ĥᴸ of each row.
+        weight: W.
+        ids: token ids of the candidates.
+        mask: False where a place is empty; nothing is read for it.
+        reference: the LLM's logits z.
+        b: as for `candidate_mix`.
         seed: in [0, 2^63).
         sample: index of each row's sample.
         step: number of tokens each sample has.
+        a: as for `candidate_mix`.
+        temperature: T of each row; None: 1.
+        bias: of the head, or None.
+        scale: s of the head.
+        softcap: c of the head, or None.
 
     Returns:
         The mixed logits, the place of the drawn candidate, and its log-probability.

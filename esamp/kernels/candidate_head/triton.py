@@ -1,7 +1,8 @@
 """Logits of candidates, and what is made of them, in one launch."""
 
 # Triton's functions are written in Python's syntax and typed by its own compiler.
-# pyright: basic
+# pyright: basic, reportOperatorIssue=false, reportGeneralTypeIssues=false, reportArgumentType=false
+# pyright: reportAttributeAccessIssue=false
 
 from __future__ import annotations
 
@@ -13,6 +14,7 @@ import triton.language as tl
 from torch import Tensor
 
 from esamp.kernels.launch import launch
+from esamp.kernels.primitives import contiguous
 
 __all__ = ["Draw", "Mix", "gumbel", "run", "score"]
 
@@ -50,6 +52,8 @@ def run(
     draw: Draw | None = None,
 ) -> tuple[Tensor, Tensor | None, Tensor | None]:
     """Logits [rows, candidates]; with `draw` also the place of the drawn candidate and its log-probability."""
+    contiguous(weight)
+    hidden, ids, mask = hidden.contiguous(), ids.contiguous(), mask.contiguous()
     rows, width = ids.shape
     d, device = hidden.shape[1], hidden.device
     out = torch.empty(rows, width, dtype=torch.float32, device=device)
@@ -57,16 +61,23 @@ def run(
     if draw is not None:
         place = torch.empty(rows, dtype=torch.int64, device=device)
         log_prob = torch.empty(rows, dtype=torch.float32, device=device)
-    arguments = dict(hidden=hidden, weight=weight, bias=bias, ids=ids, mask=mask.view(torch.int8))
-    arguments |= dict(reference=None, a=None, b=None, temperature=None, sample=None, step=None)
+    arguments = {"hidden": hidden, "weight": weight, "bias": bias, "ids": ids, "mask": mask.view(torch.int8)}
+    arguments |= {"reference": None, "a": None, "b": None, "temperature": None, "sample": None, "step": None}
     if mix is not None:
         flat = None if mix.temperature is None else mix.temperature.reshape(-1)
-        arguments |= dict(reference=mix.reference.contiguous(), a=mix.a, b=mix.b, temperature=flat)
+        arguments |= {"reference": mix.reference.contiguous(), "a": mix.a, "b": mix.b, "temperature": flat}
     if draw is not None:
-        arguments |= dict(sample=draw.sample, step=draw.step)
-    arguments |= dict(seed=0 if draw is None else draw.seed, out=out, place=place, log_prob=log_prob, width=width, d=d)
-    arguments |= dict(scale=float(scale), cap=float(softcap or 1.0), CAPPED=softcap is not None)
-    arguments |= dict(BC=_CANDIDATES, BK=min(512, triton.next_power_of_2(d)))
+        arguments |= {"sample": draw.sample, "step": draw.step}
+    arguments |= {
+        "seed": 0 if draw is None else draw.seed,
+        "out": out,
+        "place": place,
+        "log_prob": log_prob,
+        "width": width,
+        "d": d,
+    }
+    arguments |= {"scale": float(scale), "cap": float(softcap or 1.0), "CAPPED": softcap is not None}
+    arguments |= {"BC": _CANDIDATES, "BK": min(512, triton.next_power_of_2(d))}
     # A draw needs all of a row's candidates in one program; otherwise they are spread.
     grid = (rows, 1 if draw is not None else triton.cdiv(width, _CANDIDATES))
     launch(score, grid, arguments, num_warps=4, num_stages=3)
@@ -88,7 +99,7 @@ def gumbel(ids, sample, step, seed):
 
 
 @triton.jit(do_not_specialize=["seed", "width"])
-def score(
+def score(  # noqa: C901  each `is None` is settled when the kernel is compiled
     hidden,
     weight,
     bias,
@@ -144,11 +155,8 @@ def score(
             if reference is not None:
                 z = tl.load(reference + row * width + c, mask=held, other=0.0)
                 weight_b = tl.load(b + row)
-                if a is None:
-                    # Exactly z where b is 0.
-                    logit = z + weight_b * (z - logit)
-                else:
-                    logit = tl.load(a + row) * z - weight_b * logit
+                # Without a: exactly z where b is 0.
+                logit = z + weight_b * (z - logit) if a is None else tl.load(a + row) * z - weight_b * logit
             if temperature is not None:
                 logit = logit / tl.load(temperature + row)
             logit = tl.where(held, logit, 0.0)

@@ -16,7 +16,13 @@ from esamp.kernels.layout import Grid
 if TYPE_CHECKING:
     from esamp.kernels.grouped_mlp.triton import Activations
 
-__all__ = ["gated_blocks", "grouped_mlp", "grouped_mlp_with_activations", "grouped_normalised_block", "normalised_block"]
+__all__ = [
+    "gated_blocks",
+    "grouped_mlp",
+    "grouped_mlp_with_activations",
+    "grouped_normalised_block",
+    "normalised_block",
+]
 
 
 def grouped_mlp(
@@ -26,7 +32,7 @@ def grouped_mlp(
     gate_up: Sequence[Float[Tensor, "slots d two_inner"]],
     down: Sequence[Float[Tensor, "slots inner d"]],
 ) -> Float[Tensor, "rows d"]:
-    """x ← x + W_down (SiLU(W_gate x) ⊙ W_up x) for each block, with the weights of each row's slot (ESamp, App. A).
+    """The blocks x ← x + W_down (SiLU(W_gate x) ⊙ W_up x), by the weights of each row's slot (ESamp, App. A).
 
     Args:
         x: one hidden state a row, in any order.
@@ -52,7 +58,7 @@ def grouped_normalised_block(
     scale: Float[Tensor, "slots d"],
     bias: Float[Tensor, "slots d"],
 ) -> Float[Tensor, "rows d"]:
-    """s ⊙ LN(x̄ + W_down (SiLU(W_gate x̄) ⊙ W_up x̄)) + b, x̄ = RMSNorm(x); arguments as for `grouped_mlp`."""
+    """S ⊙ LN(x̄ + W_down (SiLU(W_gate x̄) ⊙ W_up x̄)) + b, x̄ = RMSNorm(x); arguments as for `grouped_mlp`."""
     if uses_triton(x):
         from esamp.kernels.grouped_mlp.triton import forward_normalised
 

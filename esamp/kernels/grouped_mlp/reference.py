@@ -17,7 +17,7 @@ def gated_blocks(
     gate_up: Sequence[Float[Tensor, "slots d two_inner"]],
     down: Sequence[Float[Tensor, "slots inner d"]],
 ) -> Float[Tensor, "slots lanes d"]:
-    """x ← x + W_down (SiLU(W_gate x) ⊙ W_up x), block by block, each row by its slot's weights."""
+    """The blocks x ← x + W_down (SiLU(W_gate x) ⊙ W_up x), block by block, each row by its slot's weights."""
     for wide, narrow in zip(gate_up, down, strict=True):
         gate, up = torch.bmm(x, wide).chunk(2, dim=-1)
         x = torch.baddbmm(x, silu(gate) * up, narrow)
@@ -31,6 +31,6 @@ def normalised_block(
     scale: Float[Tensor, "slots d"],
     bias: Float[Tensor, "slots d"],
 ) -> Float[Tensor, "slots lanes d"]:
-    """s ⊙ LN(x̄ + W_down (SiLU(W_gate x̄) ⊙ W_up x̄)) + b with x̄ = RMSNorm(x)."""
+    """S ⊙ LN(x̄ + W_down (SiLU(W_gate x̄) ⊙ W_up x̄)) + b with x̄ = RMSNorm(x)."""
     hidden = gated_blocks(rms_norm(x, x.shape[-1:]), [gate_up], [down])
     return torch.addcmul(bias.unsqueeze(1), layer_norm(hidden, x.shape[-1:]), scale.unsqueeze(1))

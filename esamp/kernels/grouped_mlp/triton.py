@@ -1,7 +1,8 @@
 """Gated residual blocks for rows of different slots: two launches a block, each weight read once."""
 
 # Triton's functions are written in Python's syntax and typed by its own compiler.
-# pyright: basic
+# pyright: basic, reportOperatorIssue=false, reportGeneralTypeIssues=false, reportArgumentType=false
+# pyright: reportAttributeAccessIssue=false
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ import triton.language as tl
 from torch import Tensor
 
 from esamp.kernels.launch import launch
-from esamp.kernels.primitives import multiply, options, padded, precision, rounded, rows_of, silu
+from esamp.kernels.primitives import contiguous, multiply, options, padded, precision, rounded, rows_of, silu
 
 __all__ = ["Activations", "expand", "forward", "forward_normalised", "normalise", "row_tile", "shrink"]
 
@@ -54,8 +55,10 @@ def row_tile(lanes: int) -> int:
 def forward(
     x: Tensor, slot: Tensor | None, lanes: int, gate_up: Sequence[Tensor], down: Sequence[Tensor], rms: bool = False
 ) -> Activations:
-    """x ← x + (SiLU(gate) ⊙ up) W_down for each block, with gate | up = x W_gate_up; `rms` normalises the input first."""
+    """The blocks x ← x + (SiLU(gate) ⊙ up) W_down, gate | up = x W_gate_up; `rms` normalises the first input."""
+    x = x.contiguous()
     hidden, gates, squares = [x], [], None
+    contiguous(*gate_up, *down)
     for index, (wide, narrow) in enumerate(zip(gate_up, down, strict=True)):
         normal = rms and index == 0
         parts, sums = _shrink(hidden[-1], slot, lanes, wide, normal)
@@ -72,11 +75,20 @@ def forward_normalised(
     x: Tensor, slot: Tensor | None, lanes: int, gate_up: Tensor, down: Tensor, scale: Tensor, bias: Tensor
 ) -> tuple[Activations, Tensor]:
     """One block between RMSNorm and LayerNorm: three launches."""
+    contiguous(scale, bias)
     activations = forward(x, slot, lanes, [gate_up], [down], rms=True)
-    out = torch.empty_like(x)
+    out = torch.empty(x.shape, dtype=x.dtype, device=x.device)
     rows, d = x.shape
-    arguments = dict(values=activations.hidden[-1], slot=slot, scale=scale, bias=bias, out=out, rows=rows, lanes=lanes)
-    arguments |= dict(slots=scale.shape[0], d=d, WIDTH=triton.next_power_of_2(d), EPS=_LAYER_EPS)
+    arguments = {
+        "values": activations.hidden[-1],
+        "slot": slot,
+        "scale": scale,
+        "bias": bias,
+        "out": out,
+        "rows": rows,
+        "lanes": lanes,
+    }
+    arguments |= {"slots": scale.shape[0], "d": d, "WIDTH": triton.next_power_of_2(d), "EPS": _LAYER_EPS}
     launch(normalise, (rows,), arguments, num_warps=8 if d > 2048 else 4)
     return activations, out
 
@@ -92,9 +104,18 @@ def _shrink(x: Tensor, slot: Tensor | None, lanes: int, weight: Tensor, rms: boo
     splits = triton.cdiv(d, chunk)
     parts = torch.empty(splits, rows, columns, dtype=torch.float32, device=x.device)
     squares = torch.empty(splits, rows, dtype=torch.float32, device=x.device) if rms else None
-    arguments = dict(x=x, slot=slot, weight=weight, parts=parts, squares=squares, rows=rows, lanes=lanes, d=d)
-    arguments |= dict(columns=columns, chunk=chunk, BM=bm, BN=bn, BK=bk, CHUNK=_CHUNK)
-    arguments |= dict(PRECISION=precision())
+    arguments = {
+        "x": x,
+        "slot": slot,
+        "weight": weight,
+        "parts": parts,
+        "squares": squares,
+        "rows": rows,
+        "lanes": lanes,
+        "d": d,
+    }
+    arguments |= {"columns": columns, "chunk": chunk, "BM": bm, "BN": bn, "BK": bk, "CHUNK": _CHUNK}
+    arguments |= {"PRECISION": precision()}
     launch(shrink, (slots, blocks, splits), arguments, **options(bm, stages=3))
     return parts, squares
 
@@ -106,9 +127,18 @@ def _expand(
     slots, inner, _ = weight.shape
     bm = row_tile(lanes)
     bn = 32 if weight.dtype == torch.float32 or bm == 64 else 64
-    arguments = dict(x=x, slot=slot, weight=weight, parts=parts, squares=squares, out=out, rows=rows, lanes=lanes)
-    arguments |= dict(slots=slots, d=d, inner=inner, SPLITS=parts.shape[0], BM=bm, BN=bn, BR=32)
-    arguments |= dict(CHUNK=_CHUNK, EPS=_RMS_EPS, PRECISION=precision())
+    arguments = {
+        "x": x,
+        "slot": slot,
+        "weight": weight,
+        "parts": parts,
+        "squares": squares,
+        "out": out,
+        "rows": rows,
+        "lanes": lanes,
+    }
+    arguments |= {"slots": slots, "d": d, "inner": inner, "SPLITS": parts.shape[0], "BM": bm, "BN": bn, "BR": 32}
+    arguments |= {"CHUNK": _CHUNK, "EPS": _RMS_EPS, "PRECISION": precision()}
     # One more program along the first axis looks after the rows without a slot.
     grid = (slots if slot is None else slots + 1, triton.cdiv(d, bn))
     launch(expand, grid, arguments, **options(bm, stages=2))
@@ -159,9 +189,8 @@ def shrink(
                 total = multiply(left, right, total, PRECISION)
             target = (split.to(tl.int64) * rows + place) * columns + column[None, :]
             tl.store(parts + target, total, mask=alive[:, None] & (column < columns)[None, :])
-            if squares is not None:
-                if tl.program_id(1) == 0:
-                    tl.store(squares + split * rows + row, square, mask=alive)
+            if squares is not None and tl.program_id(1) == 0:
+                tl.store(squares + split * rows + row, square, mask=alive)
 
 
 @triton.jit
@@ -201,10 +230,9 @@ def expand(
     group = tl.program_id(0)
     column = tl.program_id(1) * BN + tl.arange(0, BN)
     within = column < d
-    if slot is not None:
-        if group == slots:
-            clear(slot, out, rows, slots, d, BM, BN)
-            return
+    if slot is not None and group == slots:
+        clear(slot, out, rows, slots, d, BM, BN)
+        return
     base = weight + group.to(tl.int64) * inner * d
     for first in range(0, lanes, BM):
         row = rows_of(slot, group, first, rows, lanes, BM, CHUNK)
@@ -244,10 +272,7 @@ def normalise(values, slot, scale, bias, out, rows, lanes, slots, d, WIDTH: tl.c
     row = tl.program_id(0)
     column = tl.arange(0, WIDTH)
     inside = column < d
-    if slot is None:
-        group = row // lanes
-    else:
-        group = tl.load(slot + row).to(tl.int32)
+    group = row // lanes if slot is None else tl.load(slot + row).to(tl.int32)
     offset = row.to(tl.int64) * d + column
     if (group < 0) | (group >= slots):
         tl.store(out + offset, tl.zeros((WIDTH,), out.dtype.element_ty), mask=inside)

@@ -24,7 +24,7 @@ MOST_LANES = 64
 def adam_settings(
     lr: float, beta1: float, beta2: float, eps: float, clip: float | None, device: torch.device | str
 ) -> Float[Tensor, " 7"]:
-    """Learning rate, β₁, β₂, eps, ln β₁, ln β₂, clip, for `grouped_mlp_update`; the learning rate may be overwritten."""
+    """Learning rate, β₁, β₂, eps, ln β₁, ln β₂, clip for `grouped_mlp_update`, to be overwritten at will."""
     logs = [math.log(beta) if beta > 0 else -100.0 for beta in (beta1, beta2)]
     limit = math.inf if clip is None else clip
     return torch.tensor([lr, beta1, beta2, eps, *logs, limit], dtype=torch.float32, device=device)
@@ -53,8 +53,10 @@ def grouped_mlp_update(
         activations: of the forward pass with these weights, from `grouped_mlp_with_activations`.
         target: what the rows should have been predicted to be.
         alive: 1 for rows to learn from, else 0. A slot without such rows does not move; its loss is 0.
-        gate_up, down: the weights, stepped in place.
-        first, second: Adam's moments, float32, in place: of gate_up and down of the first block, and so on.
+        gate_up: weights, stepped in place.
+        down: weights, stepped in place.
+        first: Adam's first moments, float32, in place: of gate_up and down of the first block, and so on.
+        second: Adam's second moments.
         count: steps of each slot, in place.
         settings: from `adam_settings`; all of it is read on the device.
         rounds: counts for stochastic rounding of bfloat16 weights, in place, as `GradientDistiller` keeps them.

@@ -5,7 +5,8 @@ gradient itself. It is formed twice, tile by tile in registers: for its norm, wh
 """
 
 # Triton's functions are written in Python's syntax and typed by its own compiler.
-# pyright: basic
+# pyright: basic, reportOperatorIssue=false, reportGeneralTypeIssues=false, reportArgumentType=false
+# pyright: reportAttributeAccessIssue=false
 
 from __future__ import annotations
 
@@ -19,7 +20,7 @@ from torch import Tensor
 
 from esamp.kernels.grouped_mlp.triton import Activations, row_tile
 from esamp.kernels.launch import launch
-from esamp.kernels.primitives import hash_bits, multiply, options, precision, rounded, rows_of, silu
+from esamp.kernels.primitives import contiguous, hash_bits, multiply, options, precision, rounded, rows_of, silu
 
 __all__ = ["Slots", "adam", "back_down", "back_gate_up", "backward", "step"]
 
@@ -63,9 +64,10 @@ def step(
     slots: Slots,
 ) -> Tensor:
     """One step of every slot with a living row; the moments are those of gate_up and down, block by block."""
+    contiguous(*first, *second, slots.count, slots.settings)
     factors, norms, loss = backward(activations, target, alive, gate_up, down, slots)
     weights = [weight for pair in zip(gate_up, down, strict=True) for weight in pair]
-    _adam(activations, alive, weights, factors, first, second, norms, slots)
+    _adam(activations, alive.contiguous(), weights, factors, first, second, norms, slots)
     return loss
 
 
@@ -78,7 +80,7 @@ def backward(
     slots: Slots,
 ) -> tuple[list[_Factors], Tensor, Tensor]:
     """Factors of every gradient, parts of each slot's squared gradient norm [slots, parts], and each slot's loss."""
-    hidden = activations.hidden
+    target, alive, hidden = target.contiguous(), alive.contiguous(), activations.hidden
     (rows, d), blocks = target.shape, len(down)
     groups, inner, _ = down[0].shape
     narrow, wide = triton.cdiv(inner, _INNER), triton.cdiv(d, _COLUMNS)
@@ -89,23 +91,49 @@ def backward(
     norms, loss = empty(groups, blocks * narrow + (blocks - 1) * wide), empty(groups)
     error, bm, cell = empty(rows, d), row_tile(activations.lanes), 0
     factors: list[_Factors] = []
-    common = dict(slot=activations.slot, alive=alive, norms=norms, rows=rows, lanes=activations.lanes, d=d, inner=inner)
-    common |= dict(parts=norms.shape[1], BM=bm, BR=_INNER, BD=_COLUMNS, CHUNK=_CHUNK)
-    common |= dict(PRECISION=precision(), ROUGH=precision(rough=True))
+    common = {
+        "slot": activations.slot,
+        "alive": alive,
+        "norms": norms,
+        "rows": rows,
+        "lanes": activations.lanes,
+        "d": d,
+        "inner": inner,
+    }
+    common |= {"parts": norms.shape[1], "BM": bm, "BR": _INNER, "BD": _COLUMNS, "CHUNK": _CHUNK}
+    common |= {"PRECISION": precision(), "ROUGH": precision(rough=True)}
     for block in reversed(range(blocks)):
         last = block + 1 == blocks
         active, slopes = empty(rows, inner), empty(rows, 2 * inner)
         gates = activations.gates[block]
-        own = dict(x=hidden[block], gates=gates, weight=down[block], error=error, active=active, slopes=slopes)
-        own |= dict(predicted=hidden[-1] if last else None, target=target if last else None, loss=loss if last else None)
-        own |= dict(count=slots.count if last else None, rounds=slots.rounds if last else None)
-        own |= dict(cell=cell, SPLITS=gates.shape[0], FIRST=block == 0)
+        own = {
+            "x": hidden[block],
+            "gates": gates,
+            "weight": down[block],
+            "error": error,
+            "active": active,
+            "slopes": slopes,
+        }
+        own |= {
+            "predicted": hidden[-1] if last else None,
+            "target": target if last else None,
+            "loss": loss if last else None,
+        }
+        own |= {"count": slots.count if last else None, "rounds": slots.rounds if last else None}
+        own |= {"cell": cell, "SPLITS": gates.shape[0], "FIRST": block == 0}
         launch(back_down, (groups, narrow), common | own, **options(bm, stages=1))
         factors[:0] = [_Factors(hidden[block], slopes), _Factors(active, error)]
         cell += narrow
         if block > 0:
             below = empty(rows, d)
-            own = dict(x=hidden[block], weight=gate_up[block], error=error, slopes=slopes, below=below, cell=cell)
+            own = {
+                "x": hidden[block],
+                "weight": gate_up[block],
+                "error": error,
+                "slopes": slopes,
+                "below": below,
+                "cell": cell,
+            }
             launch(back_gate_up, (groups, wide), common | own, **options(2 * bm, stages=1))
             error, cell = below, cell + wide
     return factors, norms, loss
@@ -124,18 +152,22 @@ def _adam(
     ta, tb = 32, 64
     bm = row_tile(activations.lanes)
     tiles = [triton.cdiv(weight.shape[1], ta) * triton.cdiv(weight.shape[2], tb) for weight in weights]
-    arguments = dict(slot=activations.slot, alive=alive, weights=tuple(weights), first=tuple(first))
-    arguments |= dict(second=tuple(second), left=tuple(f.left for f in factors), right=tuple(f.right for f in factors))
-    arguments |= dict(norms=norms, count=slots.count, rounds=slots.rounds, settings=slots.settings)
-    arguments |= dict(rows=alive.shape[0], lanes=activations.lanes, parts=norms.shape[1])
-    arguments |= dict(HEIGHTS=tuple(w.shape[1] for w in weights), WIDTHS=tuple(w.shape[2] for w in weights))
-    arguments |= dict(TILES=tuple(tiles), BM=bm, TA=ta, TB=tb, CHUNK=_CHUNK, PRECISION=precision())
-    arguments |= dict(PARTS=triton.next_power_of_2(norms.shape[1]))
+    arguments = {"slot": activations.slot, "alive": alive, "weights": tuple(weights), "first": tuple(first)}
+    arguments |= {
+        "second": tuple(second),
+        "left": tuple(f.left for f in factors),
+        "right": tuple(f.right for f in factors),
+    }
+    arguments |= {"norms": norms, "count": slots.count, "rounds": slots.rounds, "settings": slots.settings}
+    arguments |= {"rows": alive.shape[0], "lanes": activations.lanes, "parts": norms.shape[1]}
+    arguments |= {"HEIGHTS": tuple(w.shape[1] for w in weights), "WIDTHS": tuple(w.shape[2] for w in weights)}
+    arguments |= {"TILES": tuple(tiles), "BM": bm, "TA": ta, "TB": tb, "CHUNK": _CHUNK, "PRECISION": precision()}
+    arguments |= {"PARTS": triton.next_power_of_2(norms.shape[1])}
     launch(adam, (weights[0].shape[0], sum(tiles)), arguments, **options(bm, stages=1))
 
 
 @triton.jit(do_not_specialize=["rows", "lanes", "cell", "parts"])
-def back_down(
+def back_down(  # noqa: C901  each `is None` is settled when the kernel is compiled
     slot,
     alive,
     x,
@@ -175,13 +207,12 @@ def back_down(
     row = rows_of(slot, group, 0, rows, lanes, BM, CHUNK)
     share = tl.load(alive + row, mask=row < rows, other=0.0)
     total_share = tl.sum(share, 0)
-    if loss is not None:
-        if leads:
-            moved = (total_share > 0.0).to(tl.float32)
-            tl.store(count + group, tl.load(count + group) + moved)
-            tl.store(loss + group, 0.0)
-            if rounds is not None:
-                tl.store(rounds + group, tl.load(rounds + group) + 1)
+    if loss is not None and leads:
+        moved = (total_share > 0.0).to(tl.float32)
+        tl.store(count + group, tl.load(count + group) + moved)
+        tl.store(loss + group, 0.0)
+        if rounds is not None:
+            tl.store(rounds + group, tl.load(rounds + group) + 1)
     if total_share > 0.0:
         here = share > 0.0
         place = row.to(tl.int64)[:, None]
@@ -219,9 +250,8 @@ def back_down(
             through = multiply(above, tl.trans(matrix), through, PRECISION)
             gradient = multiply(tl.trans(bend), above, tl.zeros((BR, BD), tl.float32), ROUGH)
             square += gradient * gradient
-        if loss is not None:
-            if leads:
-                tl.store(loss + group, tl.sum(total_loss, 0) / (total_share * d))
+        if loss is not None and leads:
+            tl.store(loss + group, tl.sum(total_loss, 0) / (total_share * d))
 
         gentle = tl.sigmoid(gate)
         gate_slope = through * up * (gentle + gate * gentle * (1.0 - gentle))
@@ -282,9 +312,7 @@ def back_gate_up(
         for start in range(0, 2 * inner, BR):
             r = start + tl.arange(0, BR)
             known = r < 2 * inner
-            slope = tl.load(
-                slopes + place * (2 * inner) + r[None, :], mask=here[:, None] & known[None, :], other=0.0
-            )
+            slope = tl.load(slopes + place * (2 * inner) + r[None, :], mask=here[:, None] & known[None, :], other=0.0)
             matrix = tl.load(
                 base + k[:, None] * (2 * inner) + r[None, :], mask=(k < d)[:, None] & known[None, :], other=0.0
             )

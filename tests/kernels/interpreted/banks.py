@@ -25,7 +25,9 @@ class Bank:
 
     def double(self) -> Bank:
         """The same in float64."""
-        return Bank(*([w.double() for w in ws] for ws in (self.gate_up, self.down)), self.scale.double(), self.bias.double())
+        return Bank(
+            *([w.double() for w in ws] for ws in (self.gate_up, self.down)), self.scale.double(), self.bias.double()
+        )
 
     @property
     def weights(self) -> list[Tensor]:

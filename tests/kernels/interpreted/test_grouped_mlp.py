@@ -86,7 +86,9 @@ def test_more_rows_of_a_slot_than_one_tile_holds() -> None:
     for owner in range(2):
         own = slot == owner
         wanted = reference.gated_blocks(
-            x[own].unsqueeze(0), [w[owner : owner + 1] for w in weights.gate_up], [w[owner : owner + 1] for w in weights.down]
+            x[own].unsqueeze(0),
+            [w[owner : owner + 1] for w in weights.gate_up],
+            [w[owner : owner + 1] for w in weights.down],
         )
         torch.testing.assert_close(got[own], wanted[0], atol=2e-5, rtol=1e-5)
 

@@ -49,9 +49,7 @@ def _lesson(rows: int, d: int, slots: int, step: int) -> tuple[Tensor, Tensor, T
     ("rows", "d", "inner", "slots", "blocks", "clip"),
     [(41, 96, 40, 4, 2, 0.5), (5, 271, 7, 3, 2, None), (9, 64, 16, 2, 1, 1e-3), (6, 32, 16, 2, 3, 0.5)],
 )
-def test_steps_are_the_references(
-    rows: int, d: int, inner: int, slots: int, blocks: int, clip: float | None
-) -> None:
+def test_steps_are_the_references(rows: int, d: int, inner: int, slots: int, blocks: int, clip: float | None) -> None:
     pair = _Pair(slots, d, inner, clip, blocks)
     start = [weight.clone() for weight in pair.bank.weights]
     for step in range(3):
@@ -118,9 +116,7 @@ def test_the_learning_rate_is_read_on_the_device() -> None:
 
 
 @pytest.mark.parametrize("storage", ["float32", "bfloat16"])
-def test_the_distiller_learns_the_same_with_and_without_kernels(
-    storage: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_distiller_learns_the_same_with_and_without_kernels(storage: str, monkeypatch: pytest.MonkeyPatch) -> None:
     twins = []
     for kernels in ("triton", "reference"):
         monkeypatch.setenv("ESAMP_KERNELS", kernels)
