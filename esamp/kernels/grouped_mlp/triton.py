@@ -97,7 +97,7 @@ def _shrink(x: Tensor, slot: Tensor | None, lanes: int, weight: Tensor, rms: boo
     rows, d = x.shape
     slots, _, columns = weight.shape
     bm, bn = row_tile(lanes), 32 if weight.dtype == torch.float32 else 64
-    bk = 64 if bm < 64 else 32
+    bk = 64 if bm == 16 else 32
     blocks = triton.cdiv(columns, bn)
     splits = max(1, min(_PROGRAMS // max(slots * blocks, 1), _MOST_PARTS // bm, triton.cdiv(d, 4 * bk)))
     chunk = triton.cdiv(triton.cdiv(d, splits), bk) * bk

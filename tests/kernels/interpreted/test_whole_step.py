@@ -12,7 +12,7 @@ from esamp.kernels.launch import watch
 from esamp.kernels.trial import Sizes, Trial
 from tests.kernels.interpreted.traffic import Traffic
 
-_SIZES = Sizes(d=288, inner=96, slots=2, lanes=6, vocabulary=500, width=32, head=torch.float32, unused=2)
+_SIZES = Sizes(d=192, inner=64, slots=2, lanes=3, vocabulary=500, width=16, head=torch.float32, unused=1)
 
 
 class _Operations(TorchDispatchMode):
