@@ -1,4 +1,4 @@
-"""Time the kernels on the GPU at hand against their floors, eager PyTorch, and vLLM's LoRA kernels where it is installed.
+"""Time the kernels on the GPU at hand: against floors, eager PyTorch, and vLLM's LoRA kernels if it is installed.
 
     python benchmarks/gpu.py [--d 4096 --inner 384 --slots 8 --lanes 16 --replays 50 --out runs/gpu.json]
 
@@ -23,11 +23,10 @@ os.environ.pop("TRITON_INTERPRET", None)
 os.environ.setdefault("TRITON_DEFAULT_FP_FUSION", "1")
 
 import torch
-from torch import Tensor
 
 from esamp.distillers import MLPDistiller
-from esamp.kernels.candidate_head import reference as head
 from esamp.kernels.candidate_filter import reference as candidate_filter
+from esamp.kernels.candidate_head import reference as head
 from esamp.kernels.grouped_mlp.reference import gated_blocks
 from esamp.kernels.layout import Grid
 from esamp.kernels.trial import Sizes, Trial
@@ -109,7 +108,7 @@ def eager_learning(trial: Trial) -> Callable[[], object]:
 
 
 def vllm_lora(trial: Trial) -> tuple[Callable[[], object], int] | None:
-    """vLLM's LoRA shrink and expand at the distiller's sizes, and the bytes of their weights; None without vLLM."""
+    """LoRA shrink and expand of vLLM at the distiller's sizes, and the bytes of their weights; None without vLLM."""
     if importlib.util.find_spec("vllm") is None:
         return None
     from vllm.lora.ops.triton_ops import LoRAKernelMeta, lora_expand, lora_shrink

@@ -34,6 +34,11 @@ class Target:
     shared: int
 
     @property
+    def widest(self) -> int:
+        """Bits that the widest load should have. A tile of 32 × 32 is too small for 128 on AMD."""
+        return 64 if self.hip else 128
+
+    @property
     def hip(self) -> bool:
         """It is AMD's."""
         return self.gpu.backend == "hip"

@@ -126,7 +126,7 @@ def _expand(
     rows, d = x.shape
     slots, inner, _ = weight.shape
     bm = row_tile(lanes)
-    bn = 32 if weight.dtype == torch.float32 or bm == 64 else 64
+    bn = 32 if weight.dtype == torch.float32 or bm > 16 else 64
     arguments = {
         "x": x,
         "slot": slot,

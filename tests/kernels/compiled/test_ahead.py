@@ -1,9 +1,8 @@
-"""Every kernel compiles for every GPU, without spills, within its shared memory, and with loads of 128 bits."""
+"""Every kernel compiles for every GPU, without spills, within its shared memory, and with wide loads."""
 
 from __future__ import annotations
 
 import pytest
-import torch
 
 from esamp.kernels.ahead import TARGETS, report, specialisation
 from esamp.kernels.launch import Launch, watch
@@ -19,7 +18,7 @@ def test_it_compiles_and_fits(name: str, target: str) -> None:
     got = report(_LISTED[name], TARGETS[target])
     assert got.spills == 0
     assert got.shared <= TARGETS[target].shared
-    assert got.widest == 128
+    assert got.widest >= TARGETS[target].widest
 
 
 def _keys(sizes: Sizes, step: int, seed: int) -> set[str]:
