@@ -13,7 +13,8 @@ from esamp.kernels.candidate_head.triton import Draw, Mix
 from esamp.kernels.candidate_head.triton import run as score
 from esamp.kernels.grouped_mlp.triton import Activations, forward
 from esamp.kernels.grouped_mlp_update import adam_settings
-from esamp.kernels.grouped_mlp_update.triton import Slots, step
+from esamp.kernels.grouped_mlp_update.adam import Slots
+from esamp.kernels.grouped_mlp_update.triton import step
 
 __all__ = ["Sizes", "Trial"]
 

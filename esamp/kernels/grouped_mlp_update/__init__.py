@@ -64,7 +64,8 @@ def grouped_mlp_update(
     Returns:
         Each slot's loss before the step.
     """
-    from esamp.kernels.grouped_mlp_update.triton import Slots, step
+    from esamp.kernels.grouped_mlp_update.adam import Slots
+    from esamp.kernels.grouped_mlp_update.triton import step
 
     slots = Slots(count, rounds, settings)
     return step(activations, target, alive, gate_up, down, first, second, slots)

@@ -9,7 +9,8 @@ from torch import Tensor
 from esamp.distillers import MLPDistiller
 from esamp.kernels.grouped_mlp import grouped_mlp_with_activations
 from esamp.kernels.grouped_mlp_update import adam_settings, grouped_mlp_update, reference
-from esamp.kernels.grouped_mlp_update.triton import Slots, backward
+from esamp.kernels.grouped_mlp_update.adam import Slots
+from esamp.kernels.grouped_mlp_update.triton import backward
 from esamp.kernels.layout import Grid
 from tests.kernels.interpreted.banks import Bank, bank, gaussian
 
