@@ -29,6 +29,8 @@ demo: $(VENV)/.stamp-demo
 
 test: setup
 	$(BIN)/python -m pytest --jaxtyping-packages=esamp,beartype.beartype
+	TRITON_DEFAULT_FP_FUSION=1 $(BIN)/python -m pytest tests/kernels/compiled
+	TRITON_INTERPRET=1 $(BIN)/python -m pytest tests/kernels/interpreted
 
 check: setup
 	$(BIN)/ruff format --check .
@@ -44,7 +46,8 @@ docs: setup
 	$(BIN)/mkdocs build --quiet
 
 gpu: setup
-	$(BIN)/python -m pytest -m gpu
+	$(BIN)/python -m pytest -m gpu tests/gpu
+	$(BIN)/python benchmarks/gpu.py
 
 clean:
 	rm -rf $(VENV) runs dist site .pytest_cache .hypothesis .ruff_cache .import_linter_cache

@@ -9,12 +9,17 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from esamp.checks import check_integer, check_number
+from esamp.kernels.candidate_filter import min_p_candidates, narrow
+from esamp.kernels.dispatch import uses_triton
 from esamp.schedules import Schedule
 
 __all__ = ["MIN_TEMPERATURE", "Candidates", "Filters"]
 
 # Far below any use; logits divided by much less overflow float32, and the draws would silently be NaN.
 MIN_TEMPERATURE = 1e-6
+
+# Places of the list that the kernel fills; longer ones, which min-p hardly ever leaves, take the general way.
+_LISTED = 512
 
 
 @dataclass(frozen=True)
@@ -120,6 +125,10 @@ class Filters:
             ids = torch.arange(logits.shape[-1], device=logits.device).expand(logits.shape)
             # What the model itself forbids, with a logit of -inf, no fusion may raise.
             return Candidates(ids, logits, logits > -torch.inf, whole_vocabulary=True)
+        if self.min_p and (self.top_k is None or self.top_p is None) and uses_triton(logits):
+            listed = self._listed(logits, self._or_first(logits, temperature))
+            if listed is not None:
+                return listed
         keep = self.keep(logits, temperature)
         rows, tokens = keep.nonzero(as_tuple=True)
         count = keep.sum(dim=-1)
@@ -130,6 +139,21 @@ class Filters:
         ids[rows, place] = tokens
         mask = torch.arange(width, device=logits.device) < count.unsqueeze(-1)
         return Candidates(ids, logits.gather(-1, ids), mask)
+
+    def _listed(self, logits: Tensor, temperature: Tensor) -> Candidates | None:
+        """The candidates by one kernel, from the list that min-p leaves; None where that is too long for it."""
+        assert self.min_p is not None
+        ids, reference, mask, count, log_mass = min_p_candidates(logits, temperature, self.min_p, _LISTED)
+        keep = narrow(reference / temperature, mask, log_mass, self.top_k, self.top_p)
+        order = (~keep).to(torch.int8).argsort(dim=-1, stable=True)
+        # The two numbers that the host reads, at once: is the list whole, and how wide is it.
+        longest, width = torch.stack([count, keep.sum(dim=-1)]).amax(dim=-1).tolist() if len(count) else (0, 0)
+        if longest > _LISTED:
+            return None
+        order = order[:, : max(width, 1) if len(count) else 0]
+        kept = keep.gather(-1, order)
+        ids = ids.gather(-1, order).masked_fill(~kept, 0)
+        return Candidates(ids, logits.gather(-1, ids), kept)
 
     def _or_first(self, logits: Tensor, temperature: Tensor | None) -> Tensor:
         if temperature is not None:

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from esamp.candidates import Candidates
+from esamp.kernels.candidate_head import candidate_logits
 
 __all__ = ["Head"]
 
@@ -56,12 +57,9 @@ class Head:
             return self.full(hidden)
         if candidates.ids.numel() > _DENSE_SHARE * self.vocabulary:
             return self.full(hidden).gather(-1, candidates.ids).masked_fill(~candidates.mask, 0.0)
-        row, place = candidates.mask.nonzero(as_tuple=True)
-        token = candidates.ids[row, place]
-        logits = (self.weight[token].float() * hidden[row].float()).sum(dim=-1)
-        if self.bias is not None:
-            logits = logits + self.bias[token].float()
-        return torch.zeros_like(candidates.reference).index_put((row, place), self._finish(logits))
+        return candidate_logits(
+            hidden, self.weight, candidates.ids, candidates.mask, self.bias, self.scale, self.softcap
+        )
 
     def mixed(
         self,

@@ -7,7 +7,6 @@ from typing import final
 import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
-from torch.nn.functional import layer_norm, rms_norm, silu
 from typing_extensions import override
 
 from esamp.checks import check_integer
@@ -15,6 +14,7 @@ from esamp.distillers.base import distillers
 from esamp.distillers.gradient import GradientDistiller, Weights
 from esamp.distillers.initial import gaussian
 from esamp.distillers.optimizers import Adam, GroupedOptimizer
+from esamp.kernels.grouped_mlp import normalised_block
 from esamp.llm import FrozenLLM
 
 __all__ = ["LowRankDistiller"]
@@ -85,11 +85,8 @@ class LowRankDistiller(GradientDistiller):
 
     @override
     def predict(self, weights: Weights, shallow: Float[Tensor, "groups rows d"]) -> Float[Tensor, "groups rows d"]:
-        width = shallow.shape[-1:]
-        x = rms_norm(shallow, width)
-        gate, up = torch.bmm(x, weights["gate_up"]).chunk(2, dim=-1)
-        hidden = layer_norm(torch.baddbmm(x, silu(gate) * up, weights["out"]), width)
-        return torch.addcmul(weights["bias"].unsqueeze(1), hidden, weights["scale"].unsqueeze(1))
+        names = ("gate_up", "out", "scale", "bias")
+        return normalised_block(shallow, *(weights[name] for name in names))
 
 
 def _plain_output(hidden_size: int) -> dict[str, Tensor]:

@@ -7,7 +7,6 @@ from typing import final
 import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
-from torch.nn.functional import silu
 from typing_extensions import override
 
 from esamp.checks import check_integer
@@ -15,6 +14,9 @@ from esamp.distillers.base import distillers
 from esamp.distillers.gradient import GradientDistiller, Weights
 from esamp.distillers.initial import gaussian
 from esamp.distillers.optimizers import Adam, GroupedOptimizer
+from esamp.distillers.optimizers.base import AdamState
+from esamp.kernels.grouped_mlp import gated_blocks, grouped_mlp_with_activations
+from esamp.kernels.grouped_mlp_update import adam_settings, fits, grouped_mlp_update
 
 __all__ = ["MLPDistiller"]
 
@@ -55,6 +57,7 @@ class MLPDistiller(GradientDistiller):
         self.width = check_integer("width", width, low=1)
         self.blocks = check_integer("blocks", blocks, low=1)
         self.begin(start, ("random", "zero"))
+        self._sent: tuple[tuple[float | None, ...], Tensor] | None = None
 
     @override
     def init_parameters(self, hidden_size: int, generator: Generator) -> dict[str, Tensor]:
@@ -68,8 +71,40 @@ class MLPDistiller(GradientDistiller):
 
     @override
     def predict(self, weights: Weights, shallow: Float[Tensor, "groups rows d"]) -> Float[Tensor, "groups rows d"]:
-        hidden = shallow
-        for block in range(self.blocks):
-            gate, up = torch.bmm(hidden, weights[f"gate_up_{block}"]).chunk(2, dim=-1)
-            hidden = torch.baddbmm(hidden, silu(gate) * up, weights[f"down_{block}"])
-        return hidden
+        gate_up = [weights[f"gate_up_{block}"] for block in range(self.blocks)]
+        down = [weights[f"down_{block}"] for block in range(self.blocks)]
+        return gated_blocks(shallow, gate_up, down)
+
+    @override
+    def learn(
+        self,
+        shallow: Float[Tensor, "groups rows d"],
+        deep: Float[Tensor, "groups rows d"],
+        weight: Float[Tensor, "groups rows"],
+    ) -> Float[Tensor, " groups"]:
+        state = self.optimizer.adam()
+        if state is None or not fits(shallow):
+            return super().learn(shallow, deep, weight)
+        gate_up = [self.get_buffer(f"weight_gate_up_{block}") for block in range(self.blocks)]
+        down = [self.get_buffer(f"weight_down_{block}") for block in range(self.blocks)]
+        lanes = shallow.shape[1]
+        activations = grouped_mlp_with_activations(shallow.flatten(0, 1), None, lanes, gate_up, down)
+        return grouped_mlp_update(
+            activations,
+            deep.flatten(0, 1),
+            weight.flatten(),
+            gate_up,
+            down,
+            state.first,
+            state.second,
+            state.count,
+            self._adam_settings(state, shallow.device),
+            None if self.storage == "float32" else self.get_buffer("_rounds"),
+        )
+
+    def _adam_settings(self, state: AdamState, device: torch.device) -> Tensor:
+        """The settings on the device; sent there again only when they change."""
+        values = (state.lr, state.beta1, state.beta2, state.eps, self.clip)
+        if self._sent is None or self._sent[0] != values:
+            self._sent = values, adam_settings(*values, device)
+        return self._sent[1]

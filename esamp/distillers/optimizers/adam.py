@@ -11,7 +11,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from esamp.checks import check_number
-from esamp.distillers.optimizers.base import GroupedOptimizer, per_slot
+from esamp.distillers.optimizers.base import AdamState, GroupedOptimizer, per_slot
 
 __all__ = ["Adam"]
 
@@ -68,3 +68,9 @@ class Adam(GroupedOptimizer):
     def reset(self, mask: Bool[Tensor, " groups"]) -> None:
         for buffer in self.buffers():
             buffer.masked_fill_(per_slot(mask, buffer), 0.0)
+
+    @override
+    def adam(self) -> AdamState:
+        names = [name.removeprefix("first_") for name, _ in self.named_buffers() if name.startswith("first_")]
+        first, second = ([self.get_buffer(f"{kind}_{name}") for name in names] for kind in ("first", "second"))
+        return AdamState(self.lr, self.beta1, self.beta2, self.eps, first, second, self.count)

@@ -1,0 +1,168 @@
+"""Adam for a bank, from factors of the gradients: every weight and moment is read once and written once."""
+
+# Triton's functions are written in Python's syntax and typed by its own compiler.
+# pyright: basic, reportOperatorIssue=false, reportGeneralTypeIssues=false, reportArgumentType=false
+# pyright: reportAttributeAccessIssue=false
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import triton
+import triton.language as tl
+from torch import Tensor
+
+from esamp.kernels.grouped_mlp.triton import Activations, row_tile
+from esamp.kernels.launch import launch
+from esamp.kernels.primitives import hash_bits, multiply, options, precision, rounded, rows_of
+
+__all__ = ["Factors", "Slots", "adam", "adam_step", "one_minus_power", "stochastic"]
+
+_CHUNK = 128
+
+
+@dataclass(frozen=True)
+class Slots:
+    """What Adam knows of each slot, and its settings; all on the device, so that a replayed graph sees them change.
+
+    Attributes:
+        count: steps of each slot, float32 [slots].
+        rounds: steps of the bank since each slot was new, int32 [slots]; None: weights are not rounded stochastically.
+        settings: learning rate, β₁, β₂, eps, ln β₁, ln β₂, largest norm of a slot's gradient: float32 [7].
+    """
+
+    count: Tensor
+    rounds: Tensor | None
+    settings: Tensor
+
+
+@dataclass(frozen=True)
+class Factors:
+    """Gradient Aᵀ B of one weight [slots, a, b]: A [rows, a], B [rows, b]."""
+
+    left: Tensor
+    right: Tensor
+
+
+def adam_step(
+    activations: Activations,
+    alive: Tensor,
+    weights: Sequence[Tensor],
+    factors: Sequence[Factors],
+    first: Sequence[Tensor],
+    second: Sequence[Tensor],
+    norms: Tensor,
+    slots: Slots,
+) -> None:
+    """Step the weights in place: gradients are formed from their factors, clipped by the norm that the parts give."""
+    ta, tb = 32, 64
+    bm = row_tile(activations.lanes)
+    tiles = [triton.cdiv(weight.shape[1], ta) * triton.cdiv(weight.shape[2], tb) for weight in weights]
+    arguments = {"slot": activations.slot, "alive": alive, "weights": tuple(weights), "first": tuple(first)}
+    arguments |= {
+        "second": tuple(second),
+        "left": tuple(f.left for f in factors),
+        "right": tuple(f.right for f in factors),
+    }
+    arguments |= {"norms": norms, "count": slots.count, "rounds": slots.rounds, "settings": slots.settings}
+    arguments |= {"rows": alive.shape[0], "lanes": activations.lanes, "parts": norms.shape[1]}
+    arguments |= {"HEIGHTS": tuple(w.shape[1] for w in weights), "WIDTHS": tuple(w.shape[2] for w in weights)}
+    arguments |= {"TILES": tuple(tiles), "BM": bm, "TA": ta, "TB": tb, "CHUNK": _CHUNK, "PRECISION": precision()}
+    arguments |= {"PARTS": triton.next_power_of_2(norms.shape[1])}
+    launch(adam, (weights[0].shape[0], sum(tiles)), arguments, **options(bm, stages=1))
+
+
+@triton.jit
+def one_minus_power(log_base, exponent):
+    """1 - base^exponent, which a plain power would spoil for bases near 1."""
+    z = log_base * exponent
+    series = -z * (1.0 + z * (0.5 + z * (1.0 / 6 + z * (1.0 / 24 + z * (1.0 / 120 + z * (1.0 / 720))))))
+    return tl.where(z > -0.25, series, 1.0 - tl.exp(z))
+
+
+@triton.jit
+def stochastic(values, place, rounds):
+    """float32 to bfloat16 as `esamp.distillers.storage.stochastic_round` does it, bit for bit."""
+    noise = hash_bits(place + rounds * 0x2545F491) & 0xFFFF
+    bits = (values.to(tl.int32, bitcast=True) + noise) & -65536
+    finite = tl.abs(values) < float("inf")
+    return tl.where(finite, bits.to(tl.float32, bitcast=True), values)
+
+
+@triton.jit(do_not_specialize=["rows", "lanes", "parts"])
+def adam(
+    slot,
+    alive,
+    weights,
+    first,
+    second,
+    left,
+    right,
+    norms,
+    count,
+    rounds,
+    settings,
+    rows,
+    lanes,
+    parts,
+    HEIGHTS: tl.constexpr,
+    WIDTHS: tl.constexpr,
+    TILES: tl.constexpr,
+    BM: tl.constexpr,
+    TA: tl.constexpr,
+    TB: tl.constexpr,
+    CHUNK: tl.constexpr,
+    PARTS: tl.constexpr,
+    PRECISION: tl.constexpr,
+):
+    """One program = (slot, a tile of one weight): its gradient Aᵀ B, clipped, and Adam's step, all in registers."""
+    group = tl.program_id(0)
+    row = rows_of(slot, group, 0, rows, lanes, BM, CHUNK)
+    here = tl.load(alive + row, mask=row < rows, other=0.0) > 0.0
+    if tl.max(here.to(tl.int32), 0) > 0:
+        place = row.to(tl.int64)[:, None]
+        cell = tl.arange(0, PARTS)
+        norm = tl.sqrt(tl.sum(tl.load(norms + group.to(tl.int64) * parts + cell, mask=cell < parts, other=0.0), 0))
+        steps = tl.load(count + group)
+        rate = tl.load(settings) / one_minus_power(tl.load(settings + 4), steps)
+        root = tl.sqrt(one_minus_power(tl.load(settings + 5), steps))
+        keep_first, keep_second = 1.0 - tl.load(settings + 1), 1.0 - tl.load(settings + 2)
+        eps = tl.load(settings + 3) * root
+        # NaN must stay NaN: the bank resets a slot whose loss is not finite.
+        ratio = tl.load(settings + 6) / tl.where(norm < 1.1754944e-38, 1.1754944e-38, norm)
+        clip = tl.where(ratio > 1.0, 1.0, ratio)
+        before = 0
+        for index in tl.static_range(len(TILES)):
+            tile = tl.program_id(1) - before
+            if (tile >= 0) & (tile < TILES[index]):
+                across = (WIDTHS[index] + TB - 1) // TB
+                i = (tile // across) * TA + tl.arange(0, TA)
+                j = (tile % across) * TB + tl.arange(0, TB)
+                inside = (i < HEIGHTS[index])[:, None] & (j < WIDTHS[index])[None, :]
+                a = tl.load(
+                    left[index] + place * HEIGHTS[index] + i[None, :],
+                    mask=here[:, None] & (i < HEIGHTS[index])[None, :],
+                    other=0.0,
+                ).to(tl.float32)
+                b = tl.load(
+                    right[index] + place * WIDTHS[index] + j[None, :],
+                    mask=here[:, None] & (j < WIDTHS[index])[None, :],
+                    other=0.0,
+                )
+                gradient = multiply(tl.trans(a), b, tl.zeros((TA, TB), tl.float32), PRECISION) * clip
+                element = i[:, None] * WIDTHS[index] + j[None, :]
+                offset = group.to(tl.int64) * (HEIGHTS[index] * WIDTHS[index]) + element
+                m = tl.load(first[index] + offset, mask=inside, other=0.0)
+                v = tl.load(second[index] + offset, mask=inside, other=0.0)
+                m += keep_first * (gradient - m)
+                v += keep_second * (gradient * gradient - v)
+                tl.store(first[index] + offset, m, mask=inside)
+                tl.store(second[index] + offset, v, mask=inside)
+                kind = weights[index].dtype.element_ty
+                w = tl.load(weights[index] + offset, mask=inside, other=0.0).to(tl.float32)
+                w -= rate * root * m / (tl.sqrt(v) + eps)
+                if rounds is not None:
+                    w = stochastic(w, element, tl.load(rounds + group))
+                tl.store(weights[index] + offset, rounded(w, kind), mask=inside)
+            before += TILES[index]

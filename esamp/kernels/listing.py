@@ -1,0 +1,61 @@
+"""Every kernel in every variant that the library starts, as launches to be compiled and listed."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import torch
+from torch import Tensor
+
+from esamp.kernels.candidate_head.triton import run
+from esamp.kernels.grouped_mlp.triton import forward_normalised
+from esamp.kernels.launch import Launch, watch
+from esamp.kernels.trial import Sizes, Trial
+
+__all__ = ["launches"]
+
+_KINDS = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+# What the tests compile; `everything` adds the tiles between, at the price of as much time again.
+_FEW = [("fp32", 16), ("fp16", 16), ("bf16", 16), ("fp32", 64)]
+_ALL = list(product(_KINDS, (16, 32, 64)))
+
+
+def launches(everything: bool = False) -> dict[str, Launch]:
+    """By name: kernel, dtype of the weights, rows of a tile; at d = 4096, inner width 384, 8 slots."""
+    listed: dict[str, Launch] = {}
+    for kind, lanes in _ALL if everything else _FEW:
+        caught: list[Launch] = []
+        with watch(caught.append):
+            _start(_KINDS[kind], lanes)
+        for launch in caught:
+            variant = _variant(launch)
+            tiled = f" {lanes} rows" if "BM" in launch.arguments else ""
+            listed.setdefault(f"{launch.name}{variant} {kind}{tiled}", launch)
+    return listed
+
+
+def _variant(launch: Launch) -> str:
+    arguments = launch.arguments
+    if launch.name == "back_down":
+        return " (first block)" if arguments["FIRST"] else " (last block)"
+    if launch.name == "score":
+        return " (draw)" if arguments["place"] is not None else ""
+    if launch.name in ("shrink", "expand") and arguments["squares"] is not None:
+        return " (RMS)"
+    return ""
+
+
+def _start(dtype: torch.dtype, lanes: int) -> None:
+    sizes = Sizes(lanes=lanes, weights=dtype, head=dtype)
+    trial = Trial(sizes, "meta")
+    activations, _ = trial.predict_and_fuse()
+    trial.learn(activations)
+    d, rank, slots, rows = sizes.d, 64, sizes.slots, sizes.rows
+
+    def empty(*shape: int, kind: torch.dtype = dtype) -> Tensor:
+        return torch.empty(shape, dtype=kind, device="meta")
+
+    weights = (empty(slots, d, 2 * rank), empty(slots, rank, d), empty(slots, d), empty(slots, d))
+    forward_normalised(empty(rows, d, kind=torch.float32), None, lanes, *weights)
+    ids, mask = empty(rows, sizes.width, kind=torch.int64), empty(rows, sizes.width, kind=torch.bool)
+    run(empty(rows, d, kind=torch.float32), empty(sizes.vocabulary, d), ids, mask, empty(sizes.vocabulary), 1.0, 30.0)

@@ -1,0 +1,123 @@
+"""What several kernels need, as functions inside them. Importing this module imports Triton."""
+
+# Triton's functions are written in Python's syntax and typed by its own compiler.
+# pyright: basic, reportOperatorIssue=false, reportGeneralTypeIssues=false, reportArgumentType=false
+# pyright: reportAttributeAccessIssue=false
+
+from __future__ import annotations
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+__all__ = [
+    "INTERPRET",
+    "contiguous",
+    "hash_bits",
+    "multiply",
+    "options",
+    "padded",
+    "precision",
+    "rounded",
+    "rows_of",
+    "silu",
+]
+
+INTERPRET = tl.constexpr(triton.knobs.runtime.interpret)
+
+
+def precision(rough: bool = False) -> str:
+    """How float32 factors are multiplied: three TF32 products on NVIDIA, which keep float32's bits; exactly on AMD.
+
+    `rough` is one TF32 product, for sums of squares that only scale a step.
+    """
+    return "ieee" if torch.version.hip else "tf32" if rough else "tf32x3"
+
+
+def padded(size: int, low: int = 16, high: int = 128) -> int:
+    """The power of two that holds `size`, between the bounds."""
+    return min(max(triton.next_power_of_2(size), low), high)
+
+
+def options(rows: int, stages: int) -> dict[str, int]:
+    """Compiler options of a product of `rows`-row tiles; AMD's compiler pipelines by registers and wants two stages."""
+    return {"num_warps": 4 if rows < 64 else 8, "num_stages": min(stages, 2) if torch.version.hip else stages}
+
+
+def contiguous(*tensors: Tensor) -> None:
+    """Refuse tensors that a kernel could only use, or step in place, if their elements were neighbours.
+
+    Raises:
+        ValueError: one of them is not contiguous.
+    """
+    for tensor in tensors:
+        if not tensor.is_contiguous():
+            raise ValueError(
+                f"a kernel's tensors must be contiguous, got strides {tensor.stride()}; call .contiguous()"
+            )
+
+
+@triton.jit
+def rounded(values, dtype: tl.constexpr):
+    """Values rounded to nearest, ready to be stored as `dtype`."""
+    if INTERPRET:
+        # The interpreter truncates casts to bfloat16: round on the bits, and leave it nothing to cut off.
+        if dtype == tl.bfloat16:
+            bits = values.to(tl.float32).to(tl.uint32, bitcast=True)
+            bits = (bits + 0x7FFF + ((bits >> 16) & 1)) & 0xFFFF0000
+            return bits.to(tl.uint32).to(tl.float32, bitcast=True)
+        else:
+            return values.to(dtype)
+    else:
+        return values.to(dtype)
+
+
+@triton.jit
+def multiply(left, right, total, PRECISION: tl.constexpr):
+    """Adds left · right to total, in float32. Factors of different types meet in float32: nothing is rounded."""
+    if INTERPRET:
+        # It would multiply bfloat16's bits as integers.
+        return tl.dot(left.to(tl.float32), right.to(tl.float32), total, input_precision="ieee")
+    else:
+        if left.dtype == right.dtype:
+            return tl.dot(left, right, total, input_precision=PRECISION)
+        else:
+            return tl.dot(left.to(tl.float32), right.to(tl.float32), total, input_precision=PRECISION)
+
+
+@triton.jit
+def silu(values):
+    """The gate: x · sigmoid(x)."""
+    return values * tl.sigmoid(values)
+
+
+@triton.jit
+def rows_of(slot, group, first, rows, lanes, BM: tl.constexpr, CHUNK: tl.constexpr):
+    """Ids of the rows of `group`, from its `first`-th on: [BM]; `rows`, which is no row, in places that stay empty.
+
+    Without `slot` the rows of a group are `lanes` neighbours. With it they are wherever `slot` says: every program
+    looks for its own, so that no list has to be made, sorted or sent to the host.
+    """
+    place = first + tl.arange(0, BM)
+    if slot is None:
+        return tl.where(place < lanes, group * lanes + place, rows)
+    else:
+        found = tl.zeros((BM,), tl.int32)
+        seen = 0
+        for start in range(0, rows, CHUNK):
+            row = start + tl.arange(0, CHUNK)
+            mine = (tl.load(slot + row, mask=row < rows, other=-1) == group).to(tl.int32)
+            rank = seen + tl.cumsum(mine, 0) - 1
+            here = (rank[None, :] == place[:, None]) & (mine[None, :] > 0)
+            found += tl.sum(tl.where(here, row[None, :] + 1, 0), 1)
+            seen += tl.sum(mine, 0)
+        return tl.where(found > 0, found - 1, rows)
+
+
+@triton.jit
+def hash_bits(bits):
+    """The hash of `esamp.distillers.storage`: two rounds of multiply and shift on int32 words."""
+    bits = (bits ^ (bits >> 16)) * 0x7FEB352D
+    bits = (bits ^ (bits >> 16)) * -0x7B935975
+    return bits ^ (bits >> 15)
