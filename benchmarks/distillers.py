@@ -29,6 +29,7 @@ from esamp.distillers import (
     LowRankDistiller,
     MLPDistiller,
     RecursiveLeastSquaresDistiller,
+    VocabularyDistiller,
 )
 from esamp.distillers.optimizers import SGD, Adafactor
 from esamp.engines.huggingface.engine import HuggingFaceEngine
@@ -139,6 +140,7 @@ def zoo(warm: Path | None) -> dict[str, Distiller]:
         **warmed,
         "low-rank 64, Adam 1e-3, bfloat16": LowRankDistiller(storage="bfloat16"),
         "low-rank 64, SGD": LowRankDistiller(optimizer=SGD(lr=1e-1)),
+        "low-rank 64, KL in the vocabulary (control)": VocabularyDistiller(),
         "linear, Adam 1e-3": LinearDistiller(),
         "hierarchical (low-rank trunk 64, leaf 8)": HierarchicalDistiller(trunk=LowRankDistiller()),
         "recursive least squares 64": RecursiveLeastSquaresDistiller(features=64),

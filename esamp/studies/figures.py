@@ -24,7 +24,10 @@ def check_matplotlib() -> None:
 
 
 def draw_frontier(summary: Summary, path: Path) -> None:
-    """Vendi score and mean cosine against perplexity: the temperature sweep as a line, every other arm as a point.
+    """Diversity against perplexity, and what each arm gains over the temperature sweep at its own perplexity.
+
+    Two panels have Vendi score and mean cosine, the sweep as a line and every other arm as a point; the third has the
+    relative gain in Vendi score with its paired interval, which the spread between prompts does not blur.
 
     Args:
         summary: of the study.
@@ -36,23 +39,22 @@ def draw_frontier(summary: Summary, path: Path) -> None:
     check_matplotlib()
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(11, 5.2), layout="constrained")
-    for axes, score, label in zip(
-        figure.subplots(1, 2), ("vendi", "cosine"), ("Vendi score", "mean cosine"), strict=True
-    ):
+    figure = Figure(figsize=(14, 0.25 * len(summary.arms) + 1.8), layout="constrained")
+    vendi, cosine, gains = figure.subplots(1, 3, width_ratios=[1, 1, 0.8])
+    arms = [arm for arm in summary.arms if not arm.plain]
+    for axes, score, label in ((vendi, "vendi", "Vendi score"), (cosine, "cosine", "mean cosine")):
         _draw_line(axes, [arm for arm in summary.arms if arm.plain], score)
-        for index, arm in enumerate(arm for arm in summary.arms if not arm.plain):
-            _draw_point(axes, arm, score, index)
+        for index, arm in enumerate(arms):
+            axes.plot([_perplexity(arm)], [arm.scores[score].value], ls="none", **_style(index))
         better = "higher" if score == "vendi" else "lower"
         axes.set(xlabel="perplexity (log scale)", ylabel=f"{label} ({better}: more diverse)", xscale="log")
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:.3g}")
         axes.xaxis.set_minor_formatter(lambda value, _: f"{value:.3g}")
+    _draw_gains(gains, arms)
+    for axes in (vendi, cosine, gains):
         axes.tick_params(which="both", labelsize=8)
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
-    handles, labels = figure.axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=3, fontsize=8, frameon=False)
-    figure.suptitle(f"{summary.prompts} prompts; bars: 95 % bootstrap intervals over prompts", fontsize=10)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=150)
 
@@ -61,17 +63,30 @@ def _draw_line(axes: Any, sweep: list[ArmSummary], score: str) -> None:
     ordered = sorted(sweep, key=lambda arm: arm.scores["perplexity"].value)
     x = [_perplexity(arm) for arm in ordered]
     y = [arm.scores[score].value for arm in ordered]
-    axes.plot(x, y, color="0.35", marker=".", label="plain sampling, temperature swept", zorder=1)
+    axes.plot(x, y, color="0.35", marker=".", zorder=1)
+    axes.set_title("line: plain sampling, temperature swept", fontsize=9, color="0.35")
     for arm, at in zip(ordered, zip(x, y, strict=True), strict=True):
         label = arm.name.removeprefix("plain ")
         axes.annotate(label, at, textcoords="offset points", xytext=(5, -10), fontsize=7, color="0.35")
 
 
-def _draw_point(axes: Any, arm: ArmSummary, score: str, index: int) -> None:
-    found = arm.scores[score]
-    spread = [[found.value - found.low], [found.high - found.value]]
-    style = {"color": f"C{index % 10}", "marker": _MARKERS[index % len(_MARKERS)], "markersize": 6}
-    axes.errorbar([_perplexity(arm)], [found.value], yerr=spread, label=arm.name, elinewidth=0.7, ls="none", **style)
+def _draw_gains(axes: Any, arms: list[ArmSummary]) -> None:
+    """A row for each arm, which is the legend of the other panels too."""
+    for index, arm in enumerate(arms):
+        if arm.vendi_gain is None:
+            continue
+        found = arm.vendi_gain.relative
+        spread = [[100 * (found.value - found.low)], [100 * (found.high - found.value)]]
+        axes.errorbar([100 * found.value], [-index], xerr=spread, elinewidth=1, ls="none", **_style(index))
+    axes.axvline(0, color="0.35", linewidth=1, zorder=1)
+    axes.set_yticks([-index for index in range(len(arms))], [arm.name for arm in arms])
+    axes.yaxis.tick_right()
+    axes.set_xlabel("gain in Vendi score at equal perplexity, %")
+    axes.set_title("95 % paired bootstrap over prompts", fontsize=9, color="0.35")
+
+
+def _style(index: int) -> dict[str, Any]:
+    return {"color": f"C{index % 10}", "marker": _MARKERS[index % len(_MARKERS)], "markersize": 6}
 
 
 def _perplexity(arm: ArmSummary) -> float:

@@ -152,3 +152,23 @@ def test_the_tutorial_of_rollouts_trains(tiny_folder: str, off_policy: bool) -> 
         assert torch.equal(denominator, row["sampling_per_token_logps"])
     else:
         assert denominator is None
+
+
+def test_the_study_of_the_page_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    from esamp.testing.models import tiny_tokenizer
+
+    page = "docs/ablation.md"
+    monkeypatch.chdir(tmp_path)
+    tiny_model().save_pretrained("tiny")
+    tiny_tokenizer().save_pretrained("tiny")
+    ((title, text),) = blocks(page, "yaml")
+    assert "max_new_tokens: 24" in text
+    Path(title).write_text("model: tiny\n" + text.replace("max_new_tokens: 24", "max_new_tokens: 5"))
+    command, shipped = (text for _, text in blocks(page, "sh"))
+    assert main(command.split()[1:]) == 0
+    said = capsys.readouterr().out
+    for arm in ("plain T=0.7", "low_rank(rank=32), beta 0.5", "never learns", "early only, 2 waves"):
+        assert f"| {arm} |" in said
+    assert (ROOT / shipped.split()[3]).is_file()
