@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from esamp.checks import check_shape
 from esamp.distillers.base import Distiller, reset_failed
 from esamp.fusion.base import NoveltyFusion, Texts
 from esamp.llm import FrozenLLM
@@ -66,7 +67,9 @@ class Bank:
     @torch.no_grad()
     def predict(self, shallow: Float[Tensor, "groups lanes d"]) -> Float[Tensor, "groups lanes d"]:
         """ĥᴸ of every lane."""
-        return self.distiller(shallow)
+        predicted = self.distiller(shallow)
+        check_shape(self.distiller, "a prediction", predicted.shape, shallow.shape, "check_distiller")
+        return predicted
 
     @torch.no_grad()
     def learn(
@@ -82,6 +85,7 @@ class Bank:
             Each group's loss before the update; NaN where no lane lives.
         """
         losses = self.distiller.learn(shallow, target, weight)
+        check_shape(self.distiller, "the losses of learn", losses.shape, (self.groups,), "check_distiller")
         moved = weight.sum(dim=-1) > 0
         failed = broken | ~losses.isfinite()
         reset_failed(self.distiller, failed)

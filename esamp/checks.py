@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-__all__ = ["check_choice", "check_flag", "check_integer", "check_number"]
+__all__ = ["check_choice", "check_flag", "check_integer", "check_number", "check_shape"]
 
 
 def check_number(
@@ -77,6 +77,19 @@ def check_choice(name: str, value: object, choices: Iterable[str]) -> str:
     near = difflib.get_close_matches(str(value), known, n=3, cutoff=0.4)
     guess = f"; did you mean {' or '.join(repr(word) for word in near)}?" if near else ""
     raise ValueError(f"{name} must be one of {', '.join(known)}, got {value!r}{guess}")
+
+
+def check_shape(part: object, what: str, got: Sequence[int], wanted: Sequence[int], suite: str) -> None:
+    """Hold what a part returned to the shape that its zoo promises. Shapes are known without asking a device.
+
+    Raises:
+        ValueError: it is of another shape; the message names the class and the suite that checks all contracts.
+    """
+    if tuple(got) != tuple(wanted):
+        raise ValueError(
+            f"{type(part).__name__} breaks the contract of its zoo: {what} must have the shape {tuple(wanted)}, "
+            f"got {tuple(got)}; esamp.testing.{suite} holds it to every contract"
+        )
 
 
 def _message(wanted: str, value: object, hint: str) -> str:

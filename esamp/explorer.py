@@ -16,7 +16,7 @@ from typing_extensions import override
 
 from esamp.bank import Bank
 from esamp.candidates import Candidates, Filters
-from esamp.checks import check_integer
+from esamp.checks import check_integer, check_shape
 from esamp.functional import error_norm, kl_divergence, masked_log_softmax
 from esamp.fusion import FusionStep
 from esamp.policy import DecodePolicy, Fused
@@ -217,7 +217,9 @@ class Explorer(DecodePolicy):
             ids=candidates.ids,
             **vars(context),
         )
-        return self.bank.fusion(step)
+        fused = self.bank.fusion(step)
+        check_shape(self.bank.fusion, "fused logits", fused.shape, step.reference.shape, "check_fusion")
+        return fused
 
     def _update(
         self, rows: Rows, shallow: Tensor, deep: Tensor, tokens: Tensor, alive: Tensor, broken: Tensor
