@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import copy
 import inspect
-import reprlib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any, final
 
@@ -25,7 +23,7 @@ from transformers.generation.streamers import BaseStreamer
 from transformers.generation.utils import GenerateDecoderOnlyOutput
 
 from esamp.bank import Bank
-from esamp.callbacks import Callback, GenerateStart, ProgressBar
+from esamp.callbacks import Callback, ProgressBar
 from esamp.callbacks.base import check_callbacks
 from esamp.candidates import Filters
 from esamp.checks import check_choice, check_flag, check_integer
@@ -33,12 +31,10 @@ from esamp.distillers import Distiller, distillers
 from esamp.engines.huggingface.custom_generate import GenerateCall
 from esamp.engines.huggingface.engine import HuggingFaceEngine, Prompt
 from esamp.engines.huggingface.loading import load
-from esamp.engines.huggingface.loop import Batch, DecodeLoop
-from esamp.explorer import Explorer
 from esamp.fusion import NoveltyFusion, fusions
-from esamp.policy import DecodePolicy, PlainPolicy
+from esamp.generation import Generation
 from esamp.request import Beta, Request, check_beta
-from esamp.result import Diagnostics, GenerationResult, Sample
+from esamp.result import GenerationResult
 from esamp.schedulers import OverlapScheduler, schedulers
 from esamp.schedules import Schedule, name_value
 from esamp.sharing import Sharing, sharings
@@ -270,85 +266,18 @@ class ESampSampler:
         recipe.memory(self.engine.head.weight.shape[1])
 
     def _run(self, request: Request, state: Sequence[Bank] | None, callbacks: list[Callback]) -> GenerationResult:
-        try:
-            return self._sample(request, state, callbacks)
-        except BaseException as error:
-            for callback in callbacks:
-                callback.on_exception(error)
-            raise
-
-    def _sample(self, request: Request, state: Sequence[Bank] | None, callbacks: list[Callback]) -> GenerationResult:
-        settings = self._settings(request)
-        start = GenerateStart(len(request.texts), settings["n"], sum(request.counts), request.max_new_tokens, settings)
-        for callback in callbacks:
-            callback.on_generate_start(start)
-        samples: list[list[Sample]] = [[] for _ in request.texts]
-        diagnostics: list[Diagnostics] = []
-        # Learning needs autograd, which a caller's inference mode would forbid.
-        with torch.inference_mode(False):
-            banks = self._banks(request, state)
-            for waves_of_batch, bank in zip(request.batches(), banks, strict=True):
-                parts = [self._decode(wave, bank, request, samples, callbacks) for wave in waves_of_batch]
-                diagnostics.append(Diagnostics.follow(parts))
-        for of_prompt in samples:
-            of_prompt.sort(key=lambda sample: sample.index)
-        result = GenerationResult(request.texts, samples, Diagnostics.join(diagnostics), settings, banks)
-        for callback in callbacks:
-            callback.on_generate_end(result)
-        return result
-
-    def _decode(
-        self,
-        batch: Batch,
-        bank: Bank,
-        request: Request,
-        samples: list[list[Sample]],
-        callbacks: Sequence[Callback],
-    ) -> Diagnostics:
-        policy = self._policy(batch, bank, request)
-        with DecodeLoop(self.engine, policy, batch) as loop:
-            while loop.running:
-                record = loop.step()
-                for sample in record.finished:
-                    samples[sample.prompt].append(sample)
-                for callback in callbacks:
-                    for sample in record.finished:
-                        callback.on_sample_end(sample)
-                    callback.on_step(record)
-        return Diagnostics(loop.history.loss, policy.resets())
-
-    def _banks(self, request: Request, state: Sequence[Bank] | None) -> list[Bank]:
-        """A bank for each batch: new, or a copy of the one that was given."""
-        batches = [waves[0] for waves in request.batches()]
-        groups = [batch.groups for batch in batches]
-        if state is None:
-            engine, domains = self.engine, map(request.domains_of, batches)
-            make = partial(Bank, self.distiller, self.fusion, engine.llm, texts=engine.token_texts)
-            return [make(count, domains=of_groups) for count, of_groups in zip(groups, domains, strict=True)]
-        if not isinstance(state, Sequence) or not all(isinstance(bank, Bank) for bank in state):
-            raise TypeError(f"state must be the `state` of an earlier result, got {reprlib.repr(state)}; or pass None")
-        given = [bank.groups for bank in state]
-        if given != groups or any(type(bank.distiller) is not type(self.distiller) for bank in state):
-            raise ValueError(
-                f"state must hold banks of {type(self.distiller).__name__} for {groups} groups, got banks of "
-                f"{[type(bank.distiller).__name__ for bank in state]} for {given}; pass the result of a call with the "
-                "same prompts, sharing and batch_size, or None"
-            )
-        return [copy.deepcopy(bank) for bank in state]
-
-    def _policy(self, batch: Batch, bank: Bank, request: Request) -> DecodePolicy:
-        if request.plain:
-            return PlainPolicy(request.filters, bank.groups)
-        members = int(batch.group.bincount().max())
-        return Explorer(
-            bank,
-            members * batch.n,
+        generation = Generation(
+            self.engine,
+            request,
+            self.distiller,
+            self.fusion,
             self.scheduler,
-            request.filters,
-            schedule=request.schedule,
-            warmup=self.warmup,
-            prefilter=self.filtering == "pre-filter",
+            self.warmup,
+            self.filtering == "pre-filter",
+            self._settings(request),
+            callbacks,
         )
+        return generation.run(state)
 
     def _settings(self, request: Request) -> dict[str, Any]:
         parts = {

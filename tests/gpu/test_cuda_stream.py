@@ -17,6 +17,7 @@ from esamp.distillers import Distiller, LowRankDistiller
 from esamp.explorer import Explorer
 from esamp.fusion import BetaMix
 from esamp.head import Head
+from esamp.llm import FrozenLLM
 from esamp.rows import Rows
 from esamp.schedulers import CudaStreamScheduler, OverlapScheduler, SynchronousScheduler
 from esamp.testing import check_scheduler
@@ -111,7 +112,7 @@ class _Mind:
     def __init__(self, distiller: Distiller, scheduler: OverlapScheduler) -> None:
         generator = torch.Generator().manual_seed(0)
         head = Head(torch.randn(_VOCABULARY, _WIDTH, generator=generator).cuda())
-        bank = Bank(distiller, BetaMix(), head, _GROUPS)
+        bank = Bank(distiller, BetaMix(), FrozenLLM(head), _GROUPS)
         scheduler = scheduler.bind(torch.device("cuda", torch.cuda.current_device()))
         self.explorer = Explorer(bank, _LANES, scheduler, Filters())
         self.rows = Rows.of_prompts(torch.arange(_GROUPS).cuda(), torch.ones(_GROUPS, _LANES).cuda())

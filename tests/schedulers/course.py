@@ -26,6 +26,7 @@ from esamp.distillers.choice_memory import ChoiceMemoryDistiller
 from esamp.distillers.optimizers import Adafactor
 from esamp.explorer import Explorer
 from esamp.fusion import fusions
+from esamp.llm import FrozenLLM
 from esamp.schedulers import CudaStreamScheduler, OverlapScheduler
 from esamp.testing.streams import Program, SimulatedMachine
 from esamp.testing.streams.program import Reference
@@ -56,7 +57,7 @@ def _least_squares() -> Distiller:
 
 
 def explorer(distiller: Distiller, scheduler: OverlapScheduler, fusion: str = "beta_mix") -> Explorer:
-    bank = Bank(distiller, fusions.build(fusion), head(), GROUPS, _texts)
+    bank = Bank(distiller, fusions.build(fusion), FrozenLLM(head()), GROUPS, _texts)
     return Explorer(bank, LANES, scheduler, SOME)
 
 
