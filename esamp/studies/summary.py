@@ -98,15 +98,15 @@ def summarise(rows: Sequence[dict[str, Any]]) -> Summary:
 
 
 def markdown(summary: Summary) -> str:
-    """The summary as a Markdown table."""
+    """The summary as a Markdown table, what counts first."""
     heads = [label for label, _ in SCORES.values()]
     lines = [
-        "| arm | " + " | ".join(heads) + " | Vendi at equal perplexity | cosine at equal perplexity |",
+        "| arm | Vendi at equal perplexity | cosine at equal perplexity | " + " | ".join(heads) + " |",
         "|---" * (len(heads) + 3) + "|",
     ]
     for arm in summary.arms:
         cells = [f"{arm.scores[score].value:{form}}" for score, (_, form) in SCORES.items()]
-        lines.append("| " + " | ".join([arm.name, *cells, _said(arm.vendi_gain), _said(arm.cosine_gain)]) + " |")
+        lines.append("| " + " | ".join([arm.name, _said(arm.vendi_gain), _said(arm.cosine_gain), *cells]) + " |")
     return "\n".join(lines)
 
 
