@@ -35,8 +35,8 @@ class Pairs:
     """
 
     folder: Path
-    shallow: list[Float[Tensor, "rows d"]]
-    deep: list[Float[Tensor, "rows d"]]
+    shallow: list[Float[Tensor, "_ d"]]
+    deep: list[Float[Tensor, "_ d"]]
 
     def __len__(self) -> int:
         return sum(len(shard) for shard in self.shallow)
