@@ -3,7 +3,7 @@
     python benchmarks/distillers.py [--prompts 4 --n 16 --steps 256 --out docs --warm runs/fit/trunk.safetensors]
 
 Records (h¹, hᴸ) while the embedded model writes, then replays the same stream to every distiller. Prints a Markdown
-table and writes it to OUT/results/distillers.md with a plot in OUT/images/distillers.svg.
+table and writes it to OUT/results/distillers-table.md with a plot in OUT/images/distillers.svg.
 """
 
 from __future__ import annotations
