@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -20,6 +21,10 @@ MIN_TEMPERATURE = 1e-6
 
 # Places of the list that the kernel fills; longer ones, which min-p hardly ever leaves, take the general way.
 _LISTED = 512
+
+# Tokens that are passed over together, and how far below its threshold the search for them starts, relative.
+_BLOCK = 64
+_SLACK = 1e-4
 
 
 @dataclass(frozen=True)
@@ -129,16 +134,39 @@ class Filters:
             listed = self._listed(logits, self._or_first(logits, temperature))
             if listed is not None:
                 return listed
-        keep = self.keep(logits, temperature)
-        rows, tokens = keep.nonzero(as_tuple=True)
-        count = keep.sum(dim=-1)
-        place = torch.arange(len(rows), device=rows.device) - (count.cumsum(0) - count)[rows]
-        # The width of the list is the one number that the host reads in a step.
-        width = max(int(count.max()), 1) if len(count) else 0
-        ids = torch.zeros(len(logits), width, dtype=torch.int64, device=logits.device)
-        ids[rows, place] = tokens
-        mask = torch.arange(width, device=logits.device) < count.unsqueeze(-1)
-        return Candidates(ids, logits.gather(-1, ids), mask)
+        shortlist = self._shortlist(logits, self._or_first(logits, temperature))
+        if shortlist is None:
+            return _listing(self.keep(logits, temperature), logits)
+        ids, scores = shortlist
+        return _listing(self.keep(scores, temperature), logits, ids)
+
+    def _shortlist(self, logits: Tensor, temperature: Tensor) -> tuple[Tensor, Tensor] | None:
+        """Ids and logits of every token that may survive, and of few others, [rows, width]; -inf in empty places.
+
+        Whole blocks of the vocabulary are passed over by their largest logit, so that the vocabulary is read once. What
+        survives of the list survives of the vocabulary. None where top-p has to know the mass of all tokens.
+        """
+        nucleus = self.top_p is not None and self.top_p < 1.0
+        if not len(logits) or (self.top_k is None and (nucleus or not self.min_p)):
+            return None
+        highest = _block_maxima(logits)
+        floor = logits.new_full((len(logits), 1), -torch.inf)
+        if self.min_p and not nucleus:
+            top = highest.amax(dim=-1, keepdim=True)
+            # A little lower than the threshold, which `keep` draws exactly.
+            floor = top + temperature * math.log(self.min_p) - _SLACK * (temperature + top.abs())
+        if self.top_k is not None and self.top_k <= highest.shape[-1]:
+            # So many blocks have a token that is at least as high.
+            floor = torch.maximum(floor, highest.topk(self.top_k).values[:, -1:])
+        row, block = (highest >= floor).nonzero(as_tuple=True)
+        ids = (block * _BLOCK).unsqueeze(-1) + torch.arange(_BLOCK, device=block.device)
+        inside = ids < logits.shape[-1]
+        ids = ids.masked_fill(~inside, 0)
+        scores = logits[row.unsqueeze(-1), ids]
+        high = inside & (scores >= floor[row])
+        row = row.unsqueeze(-1).expand(high.shape)[high]
+        listed, empty = _padded(row, ids[high], len(logits))
+        return listed, logits.gather(-1, listed).masked_fill_(empty, -torch.inf)
 
     def _listed(self, logits: Tensor, temperature: Tensor) -> Candidates | None:
         """The candidates by one kernel, from the list that min-p leaves; None where that is too long for it."""
@@ -168,3 +196,30 @@ def _outside_nucleus(scores: Tensor, top_p: float) -> Tensor:
     outside = ordered.softmax(dim=-1).cumsum(dim=-1) <= 1 - top_p
     outside[:, -1] = False
     return outside.scatter(-1, order, outside)
+
+
+def _block_maxima(logits: Tensor) -> Tensor:
+    """Largest logit of each block of the vocabulary, the last of which may be shorter."""
+    whole = logits.shape[-1] // _BLOCK * _BLOCK
+    blocks = logits[:, :whole].unflatten(-1, (-1, _BLOCK)).amax(dim=-1)
+    if whole == logits.shape[-1]:
+        return blocks
+    return torch.cat([blocks, logits[:, whole:].amax(dim=-1, keepdim=True)], dim=-1)
+
+
+def _padded(row: Tensor, ids: Tensor, rows: int) -> tuple[Tensor, Tensor]:
+    """Pairs (row, id), ordered by row, as a list [rows, width] padded with 0, and which of its places are empty."""
+    count = torch.bincount(row, minlength=rows)
+    place = torch.arange(len(row), device=row.device) - (count.cumsum(0) - count)[row]
+    # The width of the list is the one number that the host reads in a step.
+    width = max(int(count.max()), 1) if rows else 0
+    listed = torch.zeros(rows, width, dtype=torch.int64, device=row.device)
+    listed[row, place] = ids
+    return listed, torch.arange(width, device=row.device) >= count.unsqueeze(-1)
+
+
+def _listing(keep: Tensor, logits: Tensor, ids: Tensor | None = None) -> Candidates:
+    """The candidates where `keep` holds, of the vocabulary or of a list of `ids`."""
+    row, token = keep.nonzero(as_tuple=True)
+    listed, empty = _padded(row, token if ids is None else ids[row, token], len(logits))
+    return Candidates(listed, logits.gather(-1, listed), ~empty)

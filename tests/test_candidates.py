@@ -60,6 +60,22 @@ def test_candidates_list_the_kept_tokens_in_order(filters: Filters, logits: Tens
         assert (candidates.mask.long().diff(dim=1) <= 0).all()
 
 
+@settings(max_examples=200, deadline=None)
+@given(filters(), st.integers(130, 700), st.integers(0, 2**31), st.floats(0.01, 20.0))
+def test_a_large_vocabulary_gives_what_a_look_at_every_token_gives(
+    filters: Filters, tokens: int, seed: int, spread: float
+) -> None:
+    scores = torch.randn(5, tokens, generator=torch.Generator().manual_seed(seed)) * spread
+    scores[1] = scores[1].bfloat16()  # many tie
+    scores[2, ::3] = -torch.inf
+    scores[3] = 1.5
+    keep, candidates = filters.keep(scores), filters.select(scores)
+    listed = torch.zeros_like(keep).scatter_add_(1, candidates.ids, candidates.mask)
+    assert torch.equal(listed, keep)
+    assert torch.equal(candidates.count(), keep.sum(-1))
+    assert (candidates.reference == scores.gather(1, candidates.ids))[candidates.mask].all()
+
+
 @given(filters(), logits(3, _TOKENS))
 def test_every_row_keeps_its_best_token(filters: Filters, logits: Tensor) -> None:
     best = logits == logits.amax(-1, keepdim=True)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from esamp.callbacks.base import StepRecord
+from esamp.engines.huggingface.cache import expand, keep_rows, order_of_kept
 from esamp.engines.huggingface.engine import HuggingFaceEngine
 from esamp.engines.huggingface.history import History
 from esamp.engines.huggingface.supervisor import Supervisor
@@ -162,7 +163,7 @@ class DecodeLoop:
         shallow = self._tapped("shallow")[prompt]
         self._deep, self._logits = self._tapped("deep")[prompt], logits[prompt].float()
         self._mask = self._mask[prompt]
-        self._cache.reorder_cache(prompt)
+        expand(self._cache, prompt)
         self.policy.begin(shallow, self.rows)
         self._taps.on_shallow = lambda shallow: self.policy.begin(shallow, self.rows)
 
@@ -208,11 +209,11 @@ class DecodeLoop:
 
     def _leave(self, kept: list[int]) -> None:
         """Keep only the rows at these places of the current batch."""
-        self._kept = torch.tensor(kept, dtype=torch.int64, device=self.engine.device)
+        self._kept = torch.tensor(order_of_kept(kept), dtype=torch.int64, device=self.engine.device)
         if len(kept) < len(self.rows):
             self.rows, self._place, self._mask = self.rows[self._kept], self._place[self._kept], self._mask[self._kept]
             if kept:
-                self._cache.reorder_cache(self._kept)
+                keep_rows(self._cache, self._kept)
 
     def _sample(self, place: int, reason: str) -> Sample:
         history, end = self.history, self._step + 1
