@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar, final
+from typing import Any, NamedTuple, TypeVar, final
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -29,13 +29,20 @@ __all__ = ["Explorer"]
 T = TypeVar("T")
 
 
+class _Prediction(NamedTuple):
+    """What a distiller was given, which it is given again to learn from, and what it said."""
+
+    shallow: Float[Tensor, "groups lanes d"]
+    predicted: Float[Tensor, "groups lanes d"]
+
+
 @dataclass(frozen=True)
 class _Step:
     """What `begin` leaves for `fuse` and `learn` of the same step."""
 
     rows: Rows
-    shallow: Float[Tensor, "rows d"]
-    predicted: Pending[Float[Tensor, "groups lanes d"]]
+    sound: Bool[Tensor, " rows"]
+    prediction: Pending[_Prediction]
 
 
 @dataclass(frozen=True)
@@ -100,18 +107,22 @@ class Explorer(DecodePolicy):
 
     @override
     def begin(self, shallow: Float[Tensor, "rows d"], rows: Rows) -> None:
-        # A copy: while the distiller reads it, later layers may add to the residual stream in place.
-        shallow = shallow.to(torch.float32, copy=True)
-        predicted = self._submit(lambda: self.bank.predict(self._scatter(rows, shallow)))
-        self._step = _Step(rows, shallow, predicted)
+        # While the distiller reads the copy, later layers may add to the residual stream in place.
+        shallow, sound = _sound_copy(shallow)
+
+        def work() -> _Prediction:
+            grouped = self._scatter(rows, shallow)
+            return _Prediction(grouped, self.bank.predict(grouped))
+
+        self._step = _Step(rows, sound, self._submit(work))
 
     @override
     def fuse(self, deep: Float[Tensor, "rows d"], reference: Float[Tensor, "rows vocab"]) -> Fused:
         step = self._current("fuse")
         rows, deep, reference = step.rows, deep.float(), reference.float()
-        grouped = self.scheduler.wait(step.predicted)
+        grouped = self.scheduler.wait(step.prediction).predicted
         predicted = rows.gather(self.bank.distiller.revise(grouped, self._scatter(rows, deep)))
-        norm = error_norm(deep, predicted)
+        norm = error_norm(deep, predicted).masked_fill(~step.sound, torch.nan)
         # Where the norm overflows, the logits of the prediction may overflow too.
         sound = norm.isfinite()
         self._broken = torch.zeros_like(self.bank.updates).index_add_(0, rows.slot, (~sound).long()) > 0
@@ -140,7 +151,9 @@ class Explorer(DecodePolicy):
         alive = torch.ones_like(tokens, dtype=torch.bool) if alive is None else alive
 
         def work() -> Tensor:
-            losses = self._update(step.rows, step.shallow, deep, tokens, alive, broken)
+            # The distiller gets the tensor that it predicted from, and may remember what it made of it.
+            shallow = step.prediction.value().shallow
+            losses = self._update(step.rows, shallow, deep, tokens, alive & step.sound, broken)
             self.bank.fusion.observe(deep, tokens, step.rows, alive & deep.isfinite().all(dim=-1))
             return losses
 
@@ -155,8 +168,14 @@ class Explorer(DecodePolicy):
         rows: Rows,
         alive: Bool[Tensor, " rows"],
     ) -> None:
-        shallow, deep, sound = shallow.float(), deep.float(), torch.zeros_like(self._broken)
-        self._losses = self._submit(lambda: self._update(rows, shallow, deep, tokens, alive, sound))
+        deep, broken = deep.float(), torch.zeros_like(self._broken)
+        shallow, sound = _sound_copy(shallow)
+        alive = alive & sound
+
+        def work() -> Tensor:
+            return self._update(rows, self._scatter(rows, shallow), deep, tokens, alive, broken)
+
+        self._losses = self._submit(work)
 
     @override
     def losses(self) -> Float[Tensor, " groups"]:
@@ -224,12 +243,12 @@ class Explorer(DecodePolicy):
     def _update(
         self, rows: Rows, shallow: Tensor, deep: Tensor, tokens: Tensor, alive: Tensor, broken: Tensor
     ) -> Tensor:
-        usable = shallow.isfinite().all(dim=-1) & deep.isfinite().all(dim=-1) & alive
-        target = self.bank.distiller.target(deep, tokens)
-        empty = ~usable.unsqueeze(-1)
-        return self.bank.learn(
-            self._scatter(rows, shallow.masked_fill(empty, 0.0)),
-            self._scatter(rows, target.masked_fill(empty, 0.0)),
-            self._scatter(rows, usable.float()),
-            broken,
-        )
+        usable = deep.isfinite().all(dim=-1) & alive
+        target = self.bank.distiller.target(deep, tokens).masked_fill(~usable.unsqueeze(-1), 0.0)
+        return self.bank.learn(shallow, self._scatter(rows, target), self._scatter(rows, usable.float()), broken)
+
+
+def _sound_copy(shallow: Float[Tensor, "rows d"]) -> tuple[Float[Tensor, "rows d"], Bool[Tensor, " rows"]]:
+    """A copy in float32, with zeros for rows that are not finite; and which rows are."""
+    sound = shallow.isfinite().all(dim=-1)
+    return shallow.float().masked_fill(~sound.unsqueeze(-1), 0.0), sound

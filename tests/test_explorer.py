@@ -8,7 +8,9 @@ import pytest
 import torch
 
 from esamp.candidates import Filters
-from esamp.distillers import Distiller, MLPDistiller
+from esamp.distillers import Distiller, GradientDistiller, MLPDistiller
+from esamp.distillers.gradient import Weights
+from esamp.distillers.optimizers import Adam
 from esamp.explorer import Explorer
 from esamp.head import Head
 from tests.properties.bank import ALL, LANES, SOME, WIDTH, explorer, grid, head, of, over_vocabulary, plain, run, step
@@ -78,6 +80,7 @@ class _Watched(Distiller):
 
     def __init__(self) -> None:
         super().__init__()
+        self.asked: list[torch.Tensor] = []
         self.taught: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
         self.forgotten: list[list[bool]] = []
         self.says = torch.zeros(2)
@@ -86,6 +89,7 @@ class _Watched(Distiller):
         self.register_buffer("nothing", torch.zeros(groups))
 
     def forward(self, shallow: torch.Tensor) -> torch.Tensor:
+        self.asked.append(shallow)
         return torch.zeros_like(shallow)
 
     def learn(self, shallow: torch.Tensor, deep: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
@@ -112,7 +116,7 @@ def test_a_loss_that_is_no_number_resets_its_slot() -> None:
     assert bank.bank.updates.tolist() == [1, 0]
 
 
-def test_a_distiller_is_taught_the_rows_that_count_and_zeros_elsewhere() -> None:
+def test_a_distiller_is_taught_the_rows_that_count_from_the_tensor_it_predicted_from() -> None:
     bank, distiller = _watched()
     taken = step(grid(2)[torch.tensor([5, 0, 3, 1])], 0)
     taken = replace(taken, alive=torch.tensor([True, True, False, True]))
@@ -123,8 +127,48 @@ def test_a_distiller_is_taught_the_rows_that_count_and_zeros_elsewhere() -> None
     assert weight.tolist() == [[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]
     assert torch.equal(shallow[1, 2], taken.shallow[0])
     assert torch.equal(deep[0, 0], taken.deep[1])
-    assert (shallow[weight == 0] == 0).all()
     assert (deep[weight == 0] == 0).all()
+    assert shallow is distiller.asked[0]
+
+
+class _Counted(GradientDistiller):
+    """A linear map that counts its forward passes."""
+
+    def __init__(self) -> None:
+        super().__init__(Adam())
+        self.passes = 0
+
+    def init_parameters(self, hidden_size: int, generator: torch.Generator) -> dict[str, torch.Tensor]:
+        return {"map": torch.eye(hidden_size)}
+
+    def predict(self, weights: Weights, shallow: torch.Tensor) -> torch.Tensor:
+        self.passes += 1
+        return torch.bmm(shallow, weights["map"])
+
+
+def test_a_step_takes_one_forward_pass() -> None:
+    bank = of(_Counted(), groups=2)
+    counted = bank.bank.distiller
+    assert isinstance(counted, _Counted)
+    for seed in range(3):
+        taken = step(grid(2)[torch.tensor([5, 0, 3, 1])], seed)
+        run(bank, replace(taken, alive=torch.tensor([True, True, False, True])))
+    assert counted.passes == 3
+    # A prompt is learnt from without having been predicted.
+    tokens, alive = torch.zeros(len(taken.rows), dtype=torch.int64), torch.ones(len(taken.rows), dtype=torch.bool)
+    bank.prefill(taken.shallow, taken.deep, tokens, taken.rows, alive)
+    assert counted.passes == 4
+
+
+def test_numbers_that_are_none_reach_no_distiller() -> None:
+    bank, distiller = _watched()
+    taken = step(grid(2), 0)
+    taken.shallow[1, 2], taken.shallow[3, 0] = torch.nan, torch.inf
+    assert run(bank, taken).error_norm.isnan().tolist() == [False, True, False, True, False, False]
+    ((shallow, _, weight),) = distiller.taught
+    assert weight.tolist() == [[1.0, 0.0, 1.0], [0.0, 1.0, 1.0]]
+    assert shallow.isfinite().all()
+    assert bank.resets().tolist() == [1, 1]
 
 
 @_modes

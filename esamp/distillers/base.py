@@ -24,6 +24,9 @@ class Distiller(nn.Module, ABC):
     What is learnt is float32 whatever the model's dtype, unless the distiller's own arguments ask for less. A distiller
     given to `ESampSampler` is a recipe: each `generate` works on a copy.
 
+    `forward` and `learn` of a step run one after the other, in one thread and on one stream; but a step may learn
+    without having predicted (from a prompt, say), and may not learn from what it predicted.
+
     `bind`, `target` and `revise` have defaults that fit every distiller which only wants to predict hᴸ.
     """
 
@@ -52,7 +55,8 @@ class Distiller(nn.Module, ABC):
         """One online step on (h¹, hᴸ); returns each group's loss *before* it (ESamp, Eq. 8, mean over d as well).
 
         Args:
-            shallow: h¹; zeros where the weight is 0.
+            shallow: h¹; any numbers where the weight is 0. Mostly the very tensor that the last `forward` was given:
+                a distiller that keeps what it made of it (`esamp.distillers.recall.Recall`) need not make it twice.
             deep: hᴸ, or what `target` made of it; zeros where the weight is 0.
             weight: 1 for living rows, 0 for empty places. A group of zeros does not move at all; its loss is 0.
         """

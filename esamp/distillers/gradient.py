@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -16,6 +17,7 @@ from esamp.distillers.base import Distiller, living_mean
 from esamp.distillers.initial import Given, check_start
 from esamp.distillers.optimizers import GroupedOptimizer
 from esamp.distillers.optimizers.base import per_slot
+from esamp.distillers.recall import Recall
 from esamp.distillers.start_file import read_start
 from esamp.distillers.storage import stochastic_round
 from esamp.llm import FrozenLLM
@@ -23,6 +25,14 @@ from esamp.llm import FrozenLLM
 __all__ = ["GradientDistiller", "Weights"]
 
 Weights = Mapping[str, Float[Tensor, "groups ..."]]
+
+
+@dataclass(frozen=True)
+class _Attempt:
+    """A prediction whose gradient may be asked for: leaves of its graph, and what came out."""
+
+    leaves: dict[str, Tensor]
+    predicted: Float[Tensor, "groups rows d"]
 
 
 class GradientDistiller(Distiller):
@@ -54,6 +64,7 @@ class GradientDistiller(Distiller):
         self.beginning = ""
         self._given: Given | None = None
         self._names: list[str] = []
+        self._attempts: Recall[_Attempt] = Recall()
 
     @abstractmethod
     def init_parameters(self, hidden_size: int, generator: Generator) -> dict[str, Tensor]:
@@ -124,7 +135,7 @@ class GradientDistiller(Distiller):
             self.register_buffer(f"start_{name}", value.to(device, dtype))
             self.register_buffer(f"weight_{name}", self.start(name).expand(groups, *value.shape).clone())
         self.register_buffer("_rounds", torch.zeros(groups, dtype=torch.int32, device=device))
-        self.optimizer.setup([self.get_buffer(f"weight_{name}") for name in self._names])
+        self.optimizer.setup(self.stored())
 
     def start(self, name: str) -> Tensor:
         """The initial value of a weight, without the group axis."""
@@ -132,11 +143,22 @@ class GradientDistiller(Distiller):
 
     def weights(self) -> dict[str, Tensor]:
         """The weights in float32, [groups, ...]; the stored tensors themselves where that is how they are stored."""
-        return {name: self.get_buffer(f"weight_{name}").float() for name in self._names}
+        return {name: weight.float() for name, weight in zip(self._names, self.stored(), strict=True)}
+
+    def stored(self) -> list[Tensor]:
+        """The weights as they are stored."""
+        return [self.get_buffer(f"weight_{name}") for name in self._names]
 
     @override
     def forward(self, shallow: Float[Tensor, "groups rows d"]) -> Float[Tensor, "groups rows d"]:
-        return self.predict(self.weights(), shallow)
+        if torch.is_grad_enabled() or torch.is_inference_mode_enabled():
+            return self.predict(self.weights(), shallow)
+        # The caller wants no graph; the step that learns from these rows does.
+        given = (shallow, *self.stored())
+        if (attempt := self._attempts.find(*given)) is None:
+            attempt = self._attempt(shallow)
+            self._attempts.keep(attempt, *given)
+        return attempt.predicted.detach()
 
     @override
     def learn(
@@ -154,14 +176,16 @@ class GradientDistiller(Distiller):
         row_loss: Callable[[Float[Tensor, "groups rows d"]], Float[Tensor, "groups rows"]],
     ) -> Float[Tensor, " groups"]:
         """One optimiser step on the weighted mean of `row_loss(predicted)` in each group; returns that mean."""
-        leaves = {name: value.detach().requires_grad_() for name, value in self.weights().items()}
+        attempt = self._attempts.find(shallow, *self.stored()) or self._attempt(shallow)
+        # Whatever raises from here on, a graph serves once.
+        self._attempts.forget()
+        leaves = list(attempt.leaves.values())
         with torch.enable_grad():
-            losses = row_loss(self.predict(leaves, shallow))
-            loss = living_mean(losses, weight)
-            gradients = torch.autograd.grad(loss.sum(), list(leaves.values()))
+            loss = living_mean(row_loss(attempt.predicted), weight)
+            gradients = torch.autograd.grad(loss.sum(), leaves)
         if self.clip is not None:
             _clip(gradients, self.clip)
-        values = [leaf.detach() for leaf in leaves.values()]
+        values = [leaf.detach() for leaf in leaves]
         self.optimizer.step(values, gradients, weight.sum(dim=-1) > 0)
         self._store(values)
         return loss.detach()
@@ -174,6 +198,11 @@ class GradientDistiller(Distiller):
             weight.copy_(torch.where(per_slot(mask, weight), self.start(name), weight))
         self._rounds.masked_fill_(mask, 0)
         self.optimizer.reset(mask)
+
+    def _attempt(self, shallow: Tensor) -> _Attempt:
+        leaves = {name: value.detach().requires_grad_() for name, value in self.weights().items()}
+        with torch.enable_grad():
+            return _Attempt(leaves, self.predict(leaves, shallow))
 
     def _generator(self) -> Generator:
         return torch.Generator("cpu").manual_seed(self.seed)

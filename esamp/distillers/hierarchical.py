@@ -13,6 +13,7 @@ from typing_extensions import override
 from esamp.distillers.base import Distiller, distillers, reset_failed
 from esamp.distillers.low_rank import LowRankDistiller
 from esamp.distillers.mlp import MLPDistiller
+from esamp.distillers.recall import Recall
 from esamp.llm import FrozenLLM
 
 __all__ = ["HierarchicalDistiller"]
@@ -112,6 +113,7 @@ class _Level(nn.Module):
     def __init__(self, distiller: Distiller) -> None:
         super().__init__()
         self.distiller = distiller
+        self._rows: Recall[Tensor] = Recall()
 
     def setup(self, hidden_size: int, slots: int, owner: Tensor) -> None:
         self.register_buffer("owner", owner.clone())
@@ -119,11 +121,18 @@ class _Level(nn.Module):
         self.distiller.setup(hidden_size, slots, owner.device)
 
     def forward(self, shallow: Tensor) -> Tensor:
-        return self._split(self.distiller(self._join(shallow)), shallow.shape)
+        return self._split(self.distiller(self._join_known(shallow)), shallow.shape)
 
     def learn(self, shallow: Tensor, deep: Tensor, weight: Tensor) -> None:
-        losses = self.distiller.learn(self._join(shallow), self._join(deep), self._join(weight))
+        losses = self.distiller.learn(self._join_known(shallow), self._join(deep), self._join(weight))
         reset_failed(self.distiller, ~losses.isfinite())
+
+    def _join_known(self, shallow: Tensor) -> Tensor:
+        """The same rows as the same tensor, by which the distiller knows them again."""
+        if (joined := self._rows.find(shallow, self.owner)) is None:
+            joined = self._join(shallow)
+            self._rows.keep(joined, shallow, self.owner)
+        return joined
 
     def _join(self, values: Tensor) -> Tensor:
         """[groups, rows, ...] to [slots, groups · rows, ...]: rows stand in their owner's slot, zeros elsewhere."""

@@ -14,6 +14,7 @@ from esamp.checks import check_integer, check_number
 from esamp.distillers.base import Distiller, distillers, living_mean
 from esamp.distillers.initial import gaussian
 from esamp.distillers.optimizers.base import per_slot
+from esamp.distillers.recall import Recall
 
 __all__ = ["RecursiveLeastSquaresDistiller"]
 
@@ -52,6 +53,8 @@ class RecursiveLeastSquaresDistiller(Distiller):
         self.ridge = check_number("ridge", ridge, low=0, low_open=True)
         self.forgetting = check_number("forgetting", forgetting, low=0, high=1, low_open=True)
         self.seed = check_integer("seed", seed, low=0)
+        # φ and φ W of the rows that were predicted last.
+        self._predictions: Recall[tuple[Tensor, Tensor]] = Recall()
 
     @override
     def setup(self, hidden_size: int, groups: int, device: torch.device | str = "cpu") -> None:
@@ -65,7 +68,10 @@ class RecursiveLeastSquaresDistiller(Distiller):
 
     @override
     def forward(self, shallow: Float[Tensor, "groups rows d"]) -> Float[Tensor, "groups rows d"]:
-        return torch.bmm(self._phi(shallow), self._map)
+        phi = self._phi(shallow)
+        predicted = torch.bmm(phi, self._map)
+        self._predictions.keep((phi, predicted), shallow, self._map)
+        return predicted
 
     @override
     @torch.no_grad()
@@ -75,9 +81,12 @@ class RecursiveLeastSquaresDistiller(Distiller):
         deep: Float[Tensor, "groups rows d"],
         weight: Float[Tensor, "groups rows"],
     ) -> Float[Tensor, " groups"]:
-        # A row of zero features and zero target teaches nothing.
-        phi = self._phi(shallow) * weight.unsqueeze(-1)
-        error = deep * weight.unsqueeze(-1) - torch.bmm(phi, self._map)
+        if (known := self._predictions.find(shallow, self._map)) is None:
+            phi = self._phi(shallow)
+            known = phi, torch.bmm(phi, self._map)
+        # A row of zero features and zero error teaches nothing.
+        empty = weight.unsqueeze(-1) == 0
+        phi, error = known[0].masked_fill(empty, 0.0), (deep - known[1]).masked_fill(empty, 0.0)
         living = weight.sum(dim=-1)
         self._root.mul_(per_slot(torch.where(living > 0, self.forgetting**-0.5, 1.0), self._root))
         # P⁺ = U (I - Fᵀ S⁻¹ F) Uᵀ with F = φ U and S = I + F Fᵀ = L Lᵀ; the root of the bracket is

@@ -26,6 +26,7 @@ from esamp.testing.banks import (
 )
 from esamp.testing.contract import Contract, check_all, contract, require
 from esamp.testing.slots import ISOLATION_CONTRACTS, SLOT_CONTRACTS
+from esamp.testing.steps import STEP_CONTRACTS
 
 __all__ = ["DISTILLER_CONTRACTS", "LEARNING_CONTRACT", "LOSS_CONTRACT", "check_distiller"]
 
@@ -167,6 +168,7 @@ DISTILLER_CONTRACTS: tuple[Contract[Distiller], ...] = (
     _pure,
     _copies,
     *SLOT_CONTRACTS,
+    *STEP_CONTRACTS,
 )
 """What every distiller keeps, for parametrising a test over it; beside it there are `ISOLATION_CONTRACTS`, from which
 distillers that share state by design are excused, `LOSS_CONTRACT` and `LEARNING_CONTRACT`."""

@@ -154,6 +154,33 @@ class HidesItsMemory(Sound):
         return 1
 
 
+class TakesZerosForEmpty(Sound):
+    """Who counts, it reads off the rows themselves."""
+
+    def learn(self, shallow: Tensor, deep: Tensor, weight: Tensor) -> Tensor:
+        return super().learn(shallow, deep, (shallow != 0).any(dim=-1).float())
+
+
+class RemembersTooLong(Sound):
+    """What it said of a tensor it reports as the loss, however long ago that was."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._known: list[Tensor] = []
+
+    def forward(self, shallow: Tensor) -> Tensor:
+        predicted = super().forward(shallow)
+        self._known = [shallow, predicted]
+        return predicted
+
+    def learn(self, shallow: Tensor, deep: Tensor, weight: Tensor) -> Tensor:
+        loss = super().learn(shallow, deep, weight)
+        if self._known and self._known[0] is shallow:
+            errors = (self._known[1] - deep).square().mean(dim=-1) * weight
+            return errors.sum(dim=-1) / weight.sum(dim=-1).clamp_min(1)
+        return loss
+
+
 class NeverLearns(Sound):
     def learn(self, shallow: Tensor, deep: Tensor, weight: Tensor) -> Tensor:
         errors = (self(shallow) - deep).square().mean(dim=-1) * weight
@@ -187,6 +214,8 @@ BROKEN: dict[type[Sound], str] = {
     ResetsByMultiplying: "a reset slot is as good as new, whatever it held",
     ResetsEverySlot: "and the others do not notice",
     HidesItsMemory: "memory counts the bytes of a group's state",
+    TakesZerosForEmpty: "what stands in empty places of what it learns from does not matter",
+    RemembersTooLong: "to have predicted from the tensor it learns from changes nothing",
     NeverLearns: "learning lowers the loss on a constant target",
     Raises: "predictions are float32",
 }
