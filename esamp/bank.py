@@ -9,7 +9,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from esamp.checks import check_shape
-from esamp.distillers.base import Distiller, reset_failed
+from esamp.distillers.base import Distiller
+from esamp.functional import surely_all, surely_finite, surely_none
 from esamp.fusion.base import NoveltyFusion, Texts
 from esamp.llm import FrozenLLM
 
@@ -87,9 +88,10 @@ class Bank:
         losses = self.distiller.learn(shallow, target, weight)
         check_shape(self.distiller, "the losses of learn", losses.shape, (self.groups,), "check_distiller")
         moved = weight.sum(dim=-1) > 0
-        failed = broken | ~losses.isfinite()
-        reset_failed(self.distiller, failed)
         self.updates += moved
-        self.updates.masked_fill_(failed, 0)
-        self.resets += failed
-        return losses.masked_fill(~moved, torch.nan)
+        if not (surely_none(broken) and surely_finite(losses)):
+            failed = broken | ~losses.isfinite()
+            self.distiller.reset(failed)
+            self.updates.masked_fill_(failed, 0)
+            self.resets += failed
+        return losses if surely_all(moved) else losses.masked_fill(~moved, torch.nan)

@@ -17,7 +17,7 @@ from typing_extensions import override
 from esamp.bank import Bank
 from esamp.candidates import Candidates, Filters
 from esamp.checks import check_integer, check_shape
-from esamp.functional import error_norm, kl_divergence, masked_log_softmax
+from esamp.functional import error_norm, kl_divergence, masked_log_softmax, surely_all, surely_finite
 from esamp.fusion import FusionStep
 from esamp.policy import DecodePolicy, Fused
 from esamp.rows import Rows
@@ -43,6 +43,13 @@ class _Step:
     rows: Rows
     sound: Bool[Tensor, " rows"]
     prediction: Pending[_Prediction]
+
+
+class _Judgement(NamedTuple):
+    """What `fuse` found out: rows whose hidden states and prediction are finite, and groups that have others."""
+
+    sound: Bool[Tensor, " rows"]
+    broken: Bool[Tensor, " groups"]
 
 
 @dataclass(frozen=True)
@@ -96,7 +103,8 @@ class Explorer(DecodePolicy):
         self.warmup = check_integer("warmup", warmup, low=1, hint="an untrained distiller is noise")
         self.prefilter = prefilter
         bank.fusion.begin(lanes)
-        self._broken: Bool[Tensor, " groups"] = torch.zeros_like(bank.updates, dtype=torch.bool)
+        self._no_group: Bool[Tensor, " groups"] = torch.zeros_like(bank.updates, dtype=torch.bool)
+        self._judgement: _Judgement | None = None
         self._step: _Step | None = None
         self._losses: Pending[Float[Tensor, " groups"]] | None = None
         self._last: Pending[Any] | None = None
@@ -122,16 +130,20 @@ class Explorer(DecodePolicy):
         rows, deep, reference = step.rows, deep.float(), reference.float()
         grouped = self.scheduler.wait(step.prediction).predicted
         predicted = rows.gather(self.bank.distiller.revise(grouped, self._scatter(rows, deep)))
-        norm = error_norm(deep, predicted).masked_fill(~step.sound, torch.nan)
-        # Where the norm overflows, the logits of the prediction may overflow too.
-        sound = norm.isfinite()
-        self._broken = torch.zeros_like(self.bank.updates).index_add_(0, rows.slot, (~sound).long()) > 0
-        ready = (self.bank.updates >= self.warmup) & ~self._broken
+        norm = error_norm(deep, predicted)
+        ready, sound, broken = self.bank.updates >= self.warmup, step.sound, self._no_group
+        if not (surely_all(sound) and surely_finite(norm)):
+            norm = norm.masked_fill(~sound, torch.nan)
+            # Where the norm overflows, the logits of the prediction may overflow too.
+            sound = norm.isfinite()
+            broken = torch.zeros_like(self.bank.updates).index_add_(0, rows.slot, (~sound).long()) > 0
+            ready = ready & ~broken
+            # The logits of a broken prediction are multiplied by β = 0, so they must be numbers.
+            predicted = predicted.masked_fill(~sound.unsqueeze(-1), 0.0)
+        self._judgement = _Judgement(sound, broken)
         beta = rows.beta * ready[rows.slot]
         if self.schedule is not None:
             beta = beta * self.schedule(rows.step)
-        # The logits of a broken prediction are multiplied by β = 0, so they must be numbers.
-        predicted = predicted.masked_fill(~sound.unsqueeze(-1), 0.0)
         temperature = self.filters.temperatures(rows.step)
         choose = self._fuse_then_filter if self.prefilter else self._filter_then_fuse
         candidates, logits = choose(_Context(rows, deep, predicted, beta, temperature), reference)
@@ -146,15 +158,16 @@ class Explorer(DecodePolicy):
         tokens: Int[Tensor, " rows"],
         alive: Bool[Tensor, " rows"] | None = None,
     ) -> None:
-        step, broken, deep = self._current("learn"), self._broken, deep.float()
-        self._step = None
-        alive = torch.ones_like(tokens, dtype=torch.bool) if alive is None else alive
+        step, judgement, deep = self._current("learn"), self._judgement, deep.float()
+        if judgement is None:
+            raise RuntimeError("Explorer.learn was called before fuse; the order of a step is begin, fuse, learn")
+        self._step = self._judgement = None
+        usable = judgement.sound if alive is None else judgement.sound & alive
 
         def work() -> Tensor:
             # The distiller gets the tensor that it predicted from, and may remember what it made of it.
-            shallow = step.prediction.value().shallow
-            losses = self._update(step.rows, shallow, deep, tokens, alive & step.sound, broken)
-            self.bank.fusion.observe(deep, tokens, step.rows, alive & deep.isfinite().all(dim=-1))
+            losses = self._update(step.rows, step.prediction.value().shallow, deep, tokens, usable, judgement.broken)
+            self.bank.fusion.observe(deep, tokens, step.rows, usable)
             return losses
 
         self._losses = self._submit(work)
@@ -168,12 +181,12 @@ class Explorer(DecodePolicy):
         rows: Rows,
         alive: Bool[Tensor, " rows"],
     ) -> None:
-        deep, broken = deep.float(), torch.zeros_like(self._broken)
+        deep = deep.float()
         shallow, sound = _sound_copy(shallow)
-        alive = alive & sound
+        usable = alive & sound & deep.isfinite().all(dim=-1)
 
         def work() -> Tensor:
-            return self._update(rows, self._scatter(rows, shallow), deep, tokens, alive, broken)
+            return self._update(rows, self._scatter(rows, shallow), deep, tokens, usable, self._no_group)
 
         self._losses = self._submit(work)
 
@@ -241,14 +254,17 @@ class Explorer(DecodePolicy):
         return fused
 
     def _update(
-        self, rows: Rows, shallow: Tensor, deep: Tensor, tokens: Tensor, alive: Tensor, broken: Tensor
+        self, rows: Rows, shallow: Tensor, deep: Tensor, tokens: Tensor, usable: Tensor, broken: Tensor
     ) -> Tensor:
-        usable = deep.isfinite().all(dim=-1) & alive
-        target = self.bank.distiller.target(deep, tokens).masked_fill(~usable.unsqueeze(-1), 0.0)
+        target = self.bank.distiller.target(deep, tokens)
+        if not surely_all(usable):
+            target = target.masked_fill(~usable.unsqueeze(-1), 0.0)
         return self.bank.learn(shallow, self._scatter(rows, target), self._scatter(rows, usable.float()), broken)
 
 
 def _sound_copy(shallow: Float[Tensor, "rows d"]) -> tuple[Float[Tensor, "rows d"], Bool[Tensor, " rows"]]:
     """A copy in float32, with zeros for rows that are not finite; and which rows are."""
+    if surely_finite(shallow):
+        return shallow.to(torch.float32, copy=True), torch.ones(len(shallow), dtype=torch.bool)
     sound = shallow.isfinite().all(dim=-1)
     return shallow.float().masked_fill(~sound.unsqueeze(-1), 0.0), sound

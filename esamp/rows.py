@@ -22,6 +22,8 @@ class Rows:
         sample: int64 [rows], its sample index among the n of its prompt, which keys the draws.
         step: int64 [rows], number of tokens the sample has so far, which keys the draws too.
         beta: float32 [rows], its exploration strength β.
+        whole: they are all seats of all groups in order: slot · lanes + lane is 0, 1, 2, ... Then laying them out by
+            group is a matter of shape.
     """
 
     slot: Int[Tensor, " rows"]
@@ -29,6 +31,7 @@ class Rows:
     sample: Int[Tensor, " rows"]
     step: Int[Tensor, " rows"]
     beta: Float[Tensor, " rows"]
+    whole: bool = False
 
     @classmethod
     def of_prompts(
@@ -52,12 +55,15 @@ class Rows:
         rank = (group.unsqueeze(1) == group.unsqueeze(0)).tril(-1).sum(dim=1)
         first_sample = torch.zeros_like(group) if first_sample is None else first_sample
         sample = torch.arange(n, device=group.device).repeat(prompts)
+        slot, lane = group.repeat_interleave(n), rank.repeat_interleave(n) * n + sample
+        seat = slot * (int(lane.max()) + 1 if len(lane) else 0) + lane
         return cls(
-            slot=group.repeat_interleave(n),
-            lane=rank.repeat_interleave(n) * n + sample,
+            slot=slot,
+            lane=lane,
             sample=sample + first_sample.repeat_interleave(n),
             step=torch.zeros_like(sample),
             beta=beta.flatten(),
+            whole=torch.equal(seat, torch.arange(len(seat), device=seat.device)),
         )
 
     def __len__(self) -> int:
@@ -72,13 +78,17 @@ class Rows:
         return replace(self, step=self.step + 1)
 
     def scatter(self, values: Float[Tensor, "rows ..."], groups: int, lanes: int) -> Float[Tensor, "groups lanes ..."]:
-        """Values of rows laid out by group; zeros where no row is."""
+        """Values of rows laid out by group; zeros where no row is. A view of them where the rows are `whole`."""
+        if self.whole and len(values) == groups * lanes:
+            return values.unflatten(0, (groups, lanes))
         grouped = values.new_zeros(groups * lanes, *values.shape[1:])
         grouped.index_copy_(0, self._flat(lanes), values)
         return rearrange(grouped, "(groups lanes) ... -> groups lanes ...", groups=groups)
 
     def gather(self, grouped: Float[Tensor, "groups lanes ..."]) -> Float[Tensor, "rows ..."]:
         """The inverse of `scatter`: each row's own value."""
+        if self.whole and len(self) == grouped.shape[0] * grouped.shape[1]:
+            return grouped.flatten(0, 1)
         return rearrange(grouped, "groups lanes ... -> (groups lanes) ...")[self._flat(grouped.shape[1])]
 
     def _flat(self, lanes: int) -> Tensor:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from esamp.llm import FrozenLLM
 from esamp.registry import Registry
 
-__all__ = ["Distiller", "distillers", "living_mean", "reset_failed"]
+__all__ = ["Distiller", "distillers", "living_mean"]
 
 
 class Distiller(nn.Module, ABC):
@@ -118,18 +118,6 @@ class Distiller(nn.Module, ABC):
 def living_mean(values: Float[Tensor, "groups rows"], weight: Float[Tensor, "groups rows"]) -> Float[Tensor, " groups"]:
     """Mean over each group's living rows; 0 where there are none."""
     return (values * weight).sum(dim=-1) / weight.sum(dim=-1).clamp_min(1)
-
-
-def free_to_read(tensor: Tensor) -> bool:
-    """The host may look at its values without waiting for a device."""
-    return tensor.device.type == "cpu"
-
-
-def reset_failed(distiller: Distiller, failed: Bool[Tensor, " groups"]) -> None:
-    """Reset the slots where `failed` holds, without waiting for the device to say whether there are any."""
-    # Where looking means waiting, the masks do the work every step.
-    if not free_to_read(failed) or bool(failed.any()):
-        distiller.reset(failed)
 
 
 distillers: Registry[Distiller] = Registry("distiller", Distiller)

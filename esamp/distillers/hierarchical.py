@@ -10,10 +10,11 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from typing_extensions import override
 
-from esamp.distillers.base import Distiller, distillers, reset_failed
+from esamp.distillers.base import Distiller, distillers
 from esamp.distillers.low_rank import LowRankDistiller
 from esamp.distillers.mlp import MLPDistiller
 from esamp.distillers.recall import Recall
+from esamp.functional import surely_none
 from esamp.llm import FrozenLLM
 
 __all__ = ["HierarchicalDistiller"]
@@ -125,7 +126,9 @@ class _Level(nn.Module):
 
     def learn(self, shallow: Tensor, deep: Tensor, weight: Tensor) -> None:
         losses = self.distiller.learn(self._join_known(shallow), self._join(deep), self._join(weight))
-        reset_failed(self.distiller, ~losses.isfinite())
+        failed = ~losses.isfinite()
+        if not surely_none(failed):
+            self.distiller.reset(failed)
 
     def _join_known(self, shallow: Tensor) -> Tensor:
         """The same rows as the same tensor, by which the distiller knows them again."""

@@ -42,10 +42,8 @@ class RecursiveLeastSquaresDistiller(Distiller):
         ValueError: an argument is out of range.
     """
 
-    _linear: Tensor
-    _gate: Tensor
-    _root: Tensor
-    _map: Tensor
+    _directions: Tensor
+    _state: Tensor
 
     def __init__(self, features: int = 256, ridge: float = 10.0, forgetting: float = 1.0, seed: int = 0) -> None:
         super().__init__()
@@ -53,25 +51,23 @@ class RecursiveLeastSquaresDistiller(Distiller):
         self.ridge = check_number("ridge", ridge, low=0, low_open=True)
         self.forgetting = check_number("forgetting", forgetting, low=0, high=1, low_open=True)
         self.seed = check_integer("seed", seed, low=0)
-        # φ and φ W of the rows that were predicted last.
-        self._predictions: Recall[tuple[Tensor, Tensor]] = Recall()
+        # φ [U, W] of the rows that were predicted last.
+        self._predictions: Recall[Tensor] = Recall()
 
     @override
     def setup(self, hidden_size: int, groups: int, device: torch.device | str = "cpu") -> None:
         generator = torch.Generator("cpu").manual_seed(self.seed)
-        size = 2 * self.features + 1
-        self.register_buffer("_linear", gaussian(hidden_size, self.features, generator).to(device))
-        self.register_buffer("_gate", gaussian(hidden_size, self.features, generator).to(device))
-        self.register_buffer("_root", torch.zeros(groups, size, size, device=device))
-        self.register_buffer("_map", torch.zeros(groups, size, hidden_size, device=device))
+        directions = torch.cat([gaussian(hidden_size, self.features, generator) for _ in range(2)], dim=1)
+        self.register_buffer("_directions", directions.to(device))
+        # [U, W] side by side: one product with φ reads both, and one update writes both.
+        self.register_buffer("_state", torch.zeros(groups, self._size, self._size + hidden_size, device=device))
         self.reset(torch.ones(groups, dtype=torch.bool, device=device))
 
     @override
     def forward(self, shallow: Float[Tensor, "groups rows d"]) -> Float[Tensor, "groups rows d"]:
-        phi = self._phi(shallow)
-        predicted = torch.bmm(phi, self._map)
-        self._predictions.keep((phi, predicted), shallow, self._map)
-        return predicted
+        products = torch.bmm(self._phi(shallow), self._state)
+        self._predictions.keep(products, shallow, self._state)
+        return products[..., self._size :]
 
     @override
     @torch.no_grad()
@@ -81,34 +77,50 @@ class RecursiveLeastSquaresDistiller(Distiller):
         deep: Float[Tensor, "groups rows d"],
         weight: Float[Tensor, "groups rows"],
     ) -> Float[Tensor, " groups"]:
-        if (known := self._predictions.find(shallow, self._map)) is None:
-            phi = self._phi(shallow)
-            known = phi, torch.bmm(phi, self._map)
+        products = self._predictions.find(shallow, self._state)
+        if products is None:
+            products = torch.bmm(self._phi(shallow), self._state)
         # A row of zero features and zero error teaches nothing.
         empty = weight.unsqueeze(-1) == 0
-        phi, error = known[0].masked_fill(empty, 0.0), (deep - known[1]).masked_fill(empty, 0.0)
-        living = weight.sum(dim=-1)
-        self._root.mul_(per_slot(torch.where(living > 0, self.forgetting**-0.5, 1.0), self._root))
+        projected = products[..., : self._size].masked_fill(empty, 0.0)
+        error = (deep - products[..., self._size :]).masked_fill(empty, 0.0)
+        root = self._root
+        if self.forgetting < 1:
+            scale = torch.where(weight.sum(dim=-1) > 0, self.forgetting**-0.5, 1.0)
+            root.mul_(per_slot(scale, root))
+            projected = projected * per_slot(scale, projected)
         # P⁺ = U (I - Fᵀ S⁻¹ F) Uᵀ with F = φ U and S = I + F Fᵀ = L Lᵀ; the root of the bracket is
-        # I - Fᵀ L⁻ᵀ (L + I)⁻¹ F, and the gain is K = U Fᵀ S⁻¹.
-        projected = torch.bmm(phi, self._root)
-        identity = torch.eye(phi.shape[1], device=phi.device)
+        # I - Fᵀ L⁻ᵀ (L + I)⁻¹ F, and the gain is K = U Fᵀ S⁻¹. The inverses are rows by rows.
+        identity = torch.eye(projected.shape[1], device=projected.device)
         lower, _ = torch.linalg.cholesky_ex(identity + projected @ projected.mT)
-        spread = torch.bmm(self._root, projected.mT)
-        self._map.baddbmm_(spread, torch.cholesky_solve(error, lower))
-        inner = torch.linalg.solve_triangular(lower + identity, projected, upper=False)
-        inner = torch.linalg.solve_triangular(lower.mT, inner, upper=True)
-        self._root.baddbmm_(spread, inner, alpha=-1)
+        inverse = torch.linalg.solve_triangular(lower, identity, upper=False)
+        other = torch.linalg.solve_triangular(lower + identity, identity, upper=False)
+        spread = torch.bmm(root, projected.mT)
+        shrunk, learnt = (inverse.mT @ other) @ projected, (inverse.mT @ inverse) @ error
+        self._state.baddbmm_(spread, torch.cat([shrunk.neg_(), learnt], dim=-1))
         return living_mean(error.square().mean(dim=-1), weight)
 
     @override
     @torch.no_grad()
     def reset(self, mask: Bool[Tensor, " groups"]) -> None:
-        start = torch.eye(self._root.shape[1], device=self._root.device) * self.ridge**-0.5
-        self._root.copy_(torch.where(per_slot(mask, self._root), start, self._root))
-        self._map.masked_fill_(per_slot(mask, self._map), 0.0)
+        start = torch.eye(*self._state.shape[1:], device=self._state.device) * self.ridge**-0.5
+        self._state.copy_(torch.where(per_slot(mask, self._state), start, self._state))
+
+    @property
+    def _size(self) -> int:
+        """Number of features, the constant one included."""
+        return 2 * self.features + 1
+
+    @property
+    def _root(self) -> Tensor:
+        """U, [groups, features, features]."""
+        return self._state[..., : self._size]
+
+    @property
+    def _map(self) -> Tensor:
+        """W, [groups, features, d]."""
+        return self._state[..., self._size :]
 
     def _phi(self, shallow: Tensor) -> Tensor:
-        x = rms_norm(shallow, shallow.shape[-1:])
-        one = x.new_ones(*x.shape[:-1], 1)
-        return torch.cat([x @ self._linear, silu(x @ self._gate), one], dim=-1)
+        linear, gate = (rms_norm(shallow, shallow.shape[-1:]) @ self._directions).split(self.features, dim=-1)
+        return torch.cat([linear, silu(gate), linear.new_ones(*linear.shape[:-1], 1)], dim=-1)

@@ -9,6 +9,7 @@ tensor([[0.5000, 0.0000]])
 from esamp.functional.distributions import entropy, kl_divergence, masked_log_softmax
 from esamp.functional.fusion import beta_mix, subtraction
 from esamp.functional.gated import gated_energy
+from esamp.functional.looking import surely_all, surely_finite, surely_none
 from esamp.functional.novelty import error_norm, tilt_from_error
 from esamp.functional.objective import closed_form, log_partition, objective, reward
 from esamp.functional.roots import bisect
@@ -26,5 +27,8 @@ __all__ = [
     "objective",
     "reward",
     "subtraction",
+    "surely_all",
+    "surely_finite",
+    "surely_none",
     "tilt_from_error",
 ]

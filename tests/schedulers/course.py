@@ -128,7 +128,7 @@ def record(run: Callable[[OverlapScheduler], list[Tensor]]) -> Recording:
     """What `run` queues on a simulated machine, and what it returns."""
     machine = SimulatedMachine()
     # The tensors are the CPU's and stand for a device's, which the host may not read for nothing.
-    with patch("esamp.distillers.base.free_to_read", lambda tensor: False), machine:
+    with patch("esamp.functional.looking.free_to_look", lambda tensor: False), machine:
         values = run(CudaStreamScheduler(backend=machine))
         results = [machine.reference(value) for value in values]
     return Recording(machine, machine.program(), results, values)

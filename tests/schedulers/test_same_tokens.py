@@ -116,7 +116,7 @@ def test_a_whole_generation_has_no_race_and_no_idle_event(extra: dict[str, Any])
     machine = SimulatedMachine()
     settings = {"n": 3, "waves": 2, "max_new_tokens": 2, "temperature": 1.3}
     sampler = _sampler(CudaStreamScheduler(backend=machine), "recursive_least_squares", **extra)
-    with patch("esamp.distillers.base.free_to_read", lambda tensor: False), machine:
+    with patch("esamp.functional.looking.free_to_look", lambda tensor: False), machine:
         kept = _everything(sampler.generate(["one", "four"], seed=3, **settings))
         references = [machine.reference(tensor) for tensor in kept]
     program = machine.program()

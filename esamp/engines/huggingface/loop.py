@@ -80,7 +80,7 @@ class DecodeLoop:
         self._seats = Rows.of_prompts(*(t.to(engine.device) for t in (batch.group, batch.beta, batch.first_sample)))
         taken = torch.arange(batch.n) < batch.counts.unsqueeze(1)
         self._place = taken.flatten().nonzero().squeeze(1).to(engine.device)
-        self.rows = self._seats[self._place]
+        self.rows = self._seats if bool(taken.all()) else self._seats[self._place]
         self._taps = Taps(engine.model, sequences=batch.learn_prompt)
         self._step = 0
         self._learnt: int | None = None

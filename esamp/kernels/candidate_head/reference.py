@@ -31,7 +31,7 @@ def logits(
     row, place = mask.nonzero(as_tuple=True)
     token = ids[row, place]
     wide = torch.promote_types(hidden.dtype, torch.float32)
-    values = (weight[token].to(wide) * hidden[row].to(wide)).sum(dim=-1)
+    values = (weight.index_select(0, token).to(wide) * hidden.to(wide).index_select(0, row)).sum(dim=-1)
     if bias is not None:
         values = values + bias[token].to(wide)
     return values.new_zeros(ids.shape).index_put((row, place), finish(values, scale, softcap))

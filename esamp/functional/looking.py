@@ -1,0 +1,33 @@
+"""What the host may know of a mask without waiting for a device."""
+
+from __future__ import annotations
+
+import math
+
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+__all__ = ["free_to_look", "surely_all", "surely_finite", "surely_none"]
+
+
+def free_to_look(tensor: Tensor) -> bool:
+    """The host may look at its values without waiting for a device."""
+    return tensor.device.type == "cpu"
+
+
+def surely_all(mask: Bool[Tensor, "..."]) -> bool:
+    """The mask holds everywhere, and the host can see it: then there is nothing to mask.
+
+    False where looking means waiting for a device, on which masks do the work in every step.
+    """
+    return free_to_look(mask) and bool(mask.all())
+
+
+def surely_none(mask: Bool[Tensor, "..."]) -> bool:
+    """The mask holds nowhere, and the host can see it."""
+    return free_to_look(mask) and not bool(mask.any())
+
+
+def surely_finite(values: Float[Tensor, "..."]) -> bool:
+    """All values are finite, and the host can see it: their sum is, which costs one pass. An overflow says False."""
+    return free_to_look(values) and math.isfinite(float(values.sum()))
