@@ -35,7 +35,7 @@ class PairedDifference:
 
 
 def paired_difference(
-    a: Float[Tensor, "problems ..."], b: Float[Tensor, "problems ..."], draws: int = 10_000, seed: int = 0
+    a: Float[Tensor, "problems ..."], b: Float[Tensor, "same_problems ..."], draws: int = 10_000, seed: int = 0
 ) -> PairedDifference:
     """Mean difference a - b over problems, its bootstrap interval and the p-value of the sign-flip test.
 

@@ -20,7 +20,7 @@ __all__ = ["DistinctAtK", "PassAtK"]
 
 
 class _Accumulated(Metric, ABC):
-    """Its states are concatenated over batches and over processes."""
+    """Its states are concatenated over batches and over processes, whose problems follow each other by rank."""
 
     is_differentiable = False
     full_state_update = False
@@ -44,7 +44,8 @@ class PassAtK(_Accumulated):
     """`esamp.metrics.pass_at_k` over batches and processes.
 
     `compute` gives the values of each problem, [problems, k]: their mean over problems is the number, and they are what
-    `mean_interval` and `paired_difference` take.
+    `mean_interval` and `paired_difference` take. (One value alone torchmetrics gives as a scalar.) Each process is to
+    have problems of its own: a sampler that repeats some to even out the processes would count them twice.
 
     Args:
         **kwargs: of `torchmetrics.Metric`.
