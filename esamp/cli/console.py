@@ -11,8 +11,18 @@ from rich.text import Text
 
 from esamp.metrics import Scores
 from esamp.result import Sample
+from esamp.selection import Selection
 
-__all__ = ["SCORES", "format_score", "make_console", "printable", "show_prompt", "show_samples", "show_scores"]
+__all__ = [
+    "SCORES",
+    "format_score",
+    "make_console",
+    "printable",
+    "show_prompt",
+    "show_samples",
+    "show_scores",
+    "show_selection",
+]
 
 _PIPE_WIDTH = 100
 
@@ -48,6 +58,13 @@ def show_samples(console: Console, samples: Sequence[Sample]) -> None:
         ending = " …" if sample.finish_reason == "length" else ""
         grid.add_row(str(sample.index), Text.assemble(printable(sample.text.strip()), (ending, "dim")))
     console.print(grid)
+
+
+def show_selection(console: Console, how: str, selection: Selection) -> None:
+    """What was selected, how and why, and the samples."""
+    head = Text.assemble(("Selected ", "bold"), printable(how), (f": {printable(selection.reason)}", "dim"))
+    console.print(head, end="\n\n")
+    show_samples(console, selection.samples)
 
 
 def show_scores(console: Console, columns: Mapping[str, Scores]) -> None:

@@ -11,7 +11,7 @@ from typing_extensions import override
 from esamp.callbacks import Callback, GenerateStart, JSONLWriter
 from esamp.candidates import Filters
 from esamp.cli.arguments import add_filters, add_model, add_sampler, make_sampler
-from esamp.cli.console import make_console, show_prompt, show_samples, show_scores
+from esamp.cli.console import make_console, show_prompt, show_samples, show_scores, show_selection
 from esamp.cli.files import check_writable
 from esamp.cli.parsing import Parser
 from esamp.cli.quiet import quiet
@@ -19,6 +19,7 @@ from esamp.cli.runs import timed_run
 from esamp.cli.spelling import Spelling
 from esamp.metrics import Embedder, MiniLM, score
 from esamp.schedules import parse_value
+from esamp.selection import parse_selector, selectors
 
 __all__ = ["parser", "run"]
 
@@ -28,6 +29,7 @@ examples:
   esamp generate "Tell me a joke" "Name a colour" -n 32 --beta 0.5 --temperature 0.8 --json out.jsonl
   esamp generate "Tell me a joke" --distiller mlp --distiller.width 256
   esamp generate "Tell me a joke" --distiller my_package.MyDistiller --distiller.size 3
+  esamp generate "What is 6 times 7?" --select 'majority:\\d+'
   esamp generate --config study.yaml --seed 1          (the command line wins over the file)
   esamp generate "Tell me a joke" --beta 0.5 --print_config > study.yaml
 """
@@ -64,6 +66,15 @@ def parser() -> Parser:
     add_sampler(made)
     add_model(made)
     output = made.group("output")
+    output.add_argument(
+        "--select",
+        type=str | None,
+        default=None,
+        metavar="HOW",
+        help=f"choose among the samples: {', '.join(selectors.names())}, or the dotted path of a class; an argument "
+        "follows a colon: majority:REGEX (its last match is the answer), best:REWARD, rerank:REWARD (dotted path of a "
+        "function of prompt and texts; without it, the likeliest), diverse:M",
+    )
     output.add_argument("--json", type=str, default=None, metavar="FILE", help="every ESamp sample as a line of JSON")
     output.add_argument("--no-compare", action="store_true", help="leave plain sampling and the scores out")
     return made
@@ -110,6 +121,8 @@ def _generate(options: Any, lines: _Lines) -> None:
     prompts = _prompts(options.prompts, options.prompts_file)
     temperature = parse_value("temperature", options.temperature)
     filters = Filters(temperature, options.top_k, options.top_p, options.min_p)
+    how: str | None = options.select
+    selector = None if how is None else parse_selector(how)
     sampler = make_sampler(options)
     explores = sampler.beta != 0
     compare = not options.no_compare and explores
@@ -133,9 +146,11 @@ def _generate(options: Any, lines: _Lines) -> None:
     name = "ESamp" if explores else "plain"
     callbacks = [JSONLWriter(options.json), lines] if options.json else [lines]
     explored = timed_run(sampler, prompts, name, callbacks, **arguments)
-    for prompt, samples in zip(prompts, explored.result.samples, strict=True):
+    for index, (prompt, samples) in enumerate(zip(prompts, explored.result.samples, strict=True)):
         show_prompt(console, prompt)
         show_samples(console, samples)
+        if how is not None and selector is not None:
+            show_selection(console, how, selector(explored.result.prompts[index], samples))
     if options.no_compare:
         return
     columns = {name: score(explored.result, embedder, explored.seconds)}

@@ -1,4 +1,4 @@
-"""Mean pairwise cosine: how alike the samples are."""
+"""Cosines of embeddings: how alike the samples are, and how near to their prompt."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 from jaxtyping import Float
 from torch import Tensor
 
-__all__ = ["check_normalised", "mean_pairwise_cosine"]
+__all__ = ["check_normalised", "mean_pairwise_cosine", "relevance"]
 
 _TOLERANCE = 1e-3
 
@@ -32,6 +32,25 @@ def mean_pairwise_cosine(embeddings: Float[Tensor, "n d"]) -> float:
     rows = embeddings.double()
     # |Σ x|² holds every pair twice and each row with itself once.
     return float((rows.sum(dim=0).square().sum() - rows.square().sum()) / (n * (n - 1)))
+
+
+def relevance(prompt: Float[Tensor, " d"], embeddings: Float[Tensor, "n d"]) -> float:
+    """Mean of p·x_i over the n samples, p the prompt's embedding: low where samples have left their prompt.
+
+    Args:
+        prompt: L2-normalised.
+        embeddings: L2-normalised rows, one for each sample.
+
+    Raises:
+        ValueError: the prompt or a row is not normalised.
+
+    >>> import torch
+    >>> relevance(torch.tensor([1.0, 0.0]), torch.eye(2))
+    0.5
+    """
+    check_normalised(prompt.unsqueeze(0))
+    check_normalised(embeddings)
+    return float((embeddings.double() @ prompt.double()).mean())
 
 
 def check_normalised(embeddings: Float[Tensor, "n d"]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from esamp.checks import check_integer
 
-__all__ = ["distinct_n", "repetition"]
+__all__ = ["distinct_n", "ngrams", "repetition"]
 
 
 def distinct_n(texts: Sequence[str], n: int = 2) -> float:
@@ -23,7 +23,7 @@ def distinct_n(texts: Sequence[str], n: int = 2) -> float:
     0.5
     """
     check_integer("n", n, low=1)
-    grams = [gram for text in texts for gram in _ngrams(text, n)]
+    grams = [gram for text in texts for gram in ngrams(text, n)]
     return len(set(grams)) / len(grams) if grams else math.nan
 
 
@@ -41,11 +41,12 @@ def repetition(texts: Sequence[str], n: int = 4) -> float:
     0.25
     """
     check_integer("n", n, low=1)
-    shares = [_repeated_share(_ngrams(text, n)) for text in texts]
+    shares = [_repeated_share(ngrams(text, n)) for text in texts]
     return sum(shares) / len(shares) if shares else math.nan
 
 
-def _ngrams(text: str, n: int) -> list[tuple[str, ...]]:
+def ngrams(text: str, n: int) -> list[tuple[str, ...]]:
+    """The word n-grams of a text in order, in lower case."""
     words = text.lower().split()
     return [tuple(words[start : start + n]) for start in range(len(words) - n + 1)]
 

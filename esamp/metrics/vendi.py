@@ -11,7 +11,7 @@ from torch import Tensor
 from esamp.checks import check_number
 from esamp.metrics.cosine import check_normalised
 
-__all__ = ["vendi_score"]
+__all__ = ["check_order", "vendi_of_kernels", "vendi_score"]
 
 _SHANNON = 1e-7
 
@@ -33,22 +33,40 @@ def vendi_score(embeddings: Float[Tensor, "n d"], order: float = 1.0) -> float:
     >>> round(vendi_score(torch.eye(3)), 6)
     3.0
     """
-    if order != math.inf:
-        check_number("order", order, low=0, hint="1 is the Vendi score; math.inf is allowed")
+    check_order(order)
     check_normalised(embeddings)
-    eigenvalues = _spectrum(embeddings.double())
+    rows = embeddings.double()
+    return float(vendi_of_kernels(rows @ rows.T, order))
+
+
+def vendi_of_kernels(kernels: Float[Tensor, "*sets n n"], order: float = 1.0) -> Float[Tensor, "*sets"]:
+    """The same of each set of n samples, given as its matrix of cosines in float64."""
+    eigenvalues = _spectrum(kernels)
     if order == math.inf:
-        return float(1.0 / eigenvalues.max())
+        return 1.0 / eigenvalues.amax(dim=-1)
     # The general formula divides by 1 - q and loses its digits where that is nearly 0.
     if abs(order - 1) < _SHANNON:
-        return float(torch.exp(-(eigenvalues * eigenvalues.log()).sum()))
-    return float(eigenvalues.pow(order).sum() ** (1.0 / (1.0 - order)))
+        return torch.special.entr(eigenvalues).sum(dim=-1).exp()
+    powers = eigenvalues.pow(order).where(eigenvalues > 0, 0.0)  # 0⁰ would count
+    return powers.sum(dim=-1).pow(1.0 / (1.0 - order))
 
 
-def _spectrum(rows: Tensor) -> Tensor:
-    """Positive eigenvalues of K/n, summing to 1."""
-    eigenvalues = torch.linalg.eigvalsh(rows @ rows.T / len(rows))
+def check_order(order: float) -> None:
+    """Accept an order q of a Hill number.
+
+    Raises:
+        TypeError: it is not a number.
+        ValueError: it is negative or NaN.
+    """
+    if order != math.inf:
+        check_number("order", order, low=0, hint="1 is the Vendi score; math.inf is allowed")
+
+
+def _spectrum(kernels: Tensor) -> Tensor:
+    """Eigenvalues of K/n, summing to 1; those that are rounding are 0."""
+    n = kernels.shape[-1]
+    eigenvalues = torch.linalg.eigvalsh(kernels / n)
     # Rounding leaves zeros of the size of the inputs' float32; an order below 1 would count each as a sample.
-    noise = len(rows) * torch.finfo(torch.float32).eps * eigenvalues.max()
-    kept = eigenvalues[eigenvalues > noise]
-    return kept / kept.sum()
+    noise = n * torch.finfo(torch.float32).eps * eigenvalues.amax(dim=-1, keepdim=True)
+    kept = eigenvalues.where(eigenvalues > noise, 0.0)
+    return kept / kept.sum(dim=-1, keepdim=True)

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from esamp.checks import check_integer
+from esamp.metrics.intervals import Interval, interval_of, resamples
 
-__all__ = ["Gain", "Interval", "Measured", "gain", "mean_interval", "on_line"]
+__all__ = ["Gain", "Measured", "gain", "on_line"]
 
 
 @dataclass(frozen=True)
@@ -25,15 +26,6 @@ class Measured:
 
     log_perplexity: Float[Tensor, " prompts"]
     score: Float[Tensor, " prompts"]
-
-
-@dataclass(frozen=True)
-class Interval:
-    """An estimate with its 95 % bootstrap interval over prompts."""
-
-    value: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True)
@@ -84,31 +76,10 @@ def gain(arm: Measured, sweep: Sequence[Measured], draws: int = 2000, seed: int 
     """
     if len(sweep) < 2:
         raise ValueError(f"sweep must hold at least 2 points to make a line of, got {len(sweep)}")
-    picked = _resamples(len(arm.score), check_integer("draws", draws, low=2), seed)
+    picked = resamples(len(arm.score), check_integer("draws", draws, low=2), seed)
     line_x = torch.stack([point.log_perplexity[picked].mean(dim=1) for point in sweep], dim=1)
     line_y = torch.stack([point.score[picked].mean(dim=1) for point in sweep], dim=1)
     x = arm.log_perplexity[picked].mean(dim=1)
     relative = arm.score[picked].mean(dim=1) / on_line(x, line_x, line_y) - 1
     inside = bool((x[0] >= line_x[0].min()) & (x[0] <= line_x[0].max()))
-    return Gain(_interval(relative), inside)
-
-
-def mean_interval(values: Float[Tensor, " prompts"], draws: int = 2000, seed: int = 0) -> Interval:
-    """The mean over prompts with its bootstrap interval.
-
-    Raises:
-        ValueError: there are fewer than two draws.
-    """
-    picked = _resamples(len(values), check_integer("draws", draws, low=2), seed)
-    return _interval(values[picked].mean(dim=1))
-
-
-def _resamples(prompts: int, draws: int, seed: int) -> Int[Tensor, "draws prompts"]:
-    """Indices with replacement; the first draw is the data as they are."""
-    drawn = torch.randint(prompts, (draws, prompts), generator=torch.Generator().manual_seed(seed))
-    return torch.cat([torch.arange(prompts).unsqueeze(0), drawn])
-
-
-def _interval(draws: Float[Tensor, " draws"]) -> Interval:
-    low, high = draws[1:].double().quantile(torch.tensor([0.025, 0.975], dtype=torch.float64)).tolist()
-    return Interval(float(draws[0]), low, high)
+    return Gain(interval_of(relative), inside)

@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from esamp.studies.frontier import Gain, Interval, Measured, gain, mean_interval
+from esamp.metrics.intervals import Interval, mean_interval
+from esamp.studies.frontier import Gain, Measured, gain
 
 __all__ = ["SCORES", "ArmSummary", "Summary", "markdown", "summarise"]
 

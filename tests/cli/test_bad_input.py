@@ -37,6 +37,8 @@ BAD = {
         ["Hi", "--distiller=mlp", "--distiller.width", "wide"],
         "distiller.width must be an integer, got 'wide'",
     ),
+    "an unknown selection": (["Hi", "--select", "majorty"], "select must be one of"),
+    "a reward that is not there": (["Hi", "--select", "best:no.where"], "reward 'no.where' cannot be imported"),
     "a model that is not there": (["Hi", "--model", "/not/there"], "model must be 'smollm2-135m', a folder"),
     "a device that is not there": (["Hi", "--device", "abacus"], "device must be one that"),
     "an unknown dtype": (["Hi", "--dtype", "float7"], "dtype must be"),

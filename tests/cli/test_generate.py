@@ -86,6 +86,21 @@ def test_prompts_from_a_file_follow_those_of_the_command_line(generate, tmp_path
     assert got.out.index("First") < got.out.index("Second") < got.out.index("Third")
 
 
+def test_what_is_selected_stands_below_the_samples(generate, tmp_path: Path):
+    out = tmp_path / "o.jsonl"
+    got = generate("Hi", "-n", "4", "--select", "rerank", "--json", str(out))
+    assert got.code == 0 and got.err == ""
+    numbers = [line.split()[0] for line in got.out.split("Selected rerank")[1].splitlines()[1:] if line.split()]
+    means = {line["index"]: sum(p := line["reference_log_probs"]) / len(p) for line in lines(out)}
+    ranked = sorted(means, key=means.__getitem__, reverse=True)
+    assert [number for number in numbers if number in "0123"] == [str(index) for index in ranked]
+
+
+def test_a_majority_is_selected_by_the_answer_asked_for(generate):
+    got = generate("Hi", "-n", "3", "--select", "majority:no such answer")
+    assert "Selected majority:no such answer: no sample has an answer" in got.out
+
+
 def test_stop_strings_may_be_repeated(generate, tmp_path: Path):
     generate("Hi", "--stop", "e", "--stop", "a", "--max-new-tokens", "40", "--json", str(tmp_path / "o.jsonl"))
     written = lines(tmp_path / "o.jsonl")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -172,3 +173,28 @@ def test_the_study_of_the_page_runs(
     for arm in ("plain T=0.7", "low_rank(rank=32), beta 0.5", "never learns", "early only, 2 waves"):
         assert f"| {arm} |" in said
     assert (ROOT / shipped.split()[3]).is_file()
+
+
+def test_the_numbers_of_the_page_on_metrics(capsys: pytest.CaptureFixture[str]):
+    page = "docs/metrics.md"
+    ((_, text),) = blocks(page, "python")
+    exec(compile(text, page, "exec"), {})
+    said = capsys.readouterr().out
+    assert said.splitlines()[0].startswith("pass@1 0.38 (")
+    assert "3 of 6 problems equal" in said
+    assert "[0.7500, 1.3333, 1.7500, 2.0000]" in said
+
+
+def test_the_tutorial_on_selection_runs_from_top_to_bottom(tiny_folder: str, capsys: pytest.CaptureFixture[str]):
+    page = "docs/select.md"
+    names: dict[str, Any] = {}
+    for title, text in blocks(page, "python"):
+        short = text.replace('"smollm2-135m"', tiny_folder).replace("max_new_tokens=64", "max_new_tokens=16")
+        # A tiny model says no numbers.
+        exec(compile(short.replace(r'r"\d+"', 'r"[a-z]"'), title, "exec"), names)
+    assert " of 16 say" in capsys.readouterr().out
+    assert len(names["subset"].samples) == 4 and len(names["ranked"].samples) == 16
+    ((_, command),) = blocks(page, "sh")
+    words = shlex.split(command)
+    assert main([*words[1:], "--model", "tiny", "--max-new-tokens", "4", "--no-compare"]) == 0
+    assert r"Selected majority:\d+" in capsys.readouterr().out

@@ -44,6 +44,20 @@ def test_two_vectors_by_hand():
     assert mean_pairwise_cosine(rows) == pytest.approx(c, rel=1e-6)
 
 
+@pytest.mark.parametrize("n", [3, 8])
+@pytest.mark.parametrize("c", [0.2, 0.9])
+def test_equal_cosines_by_hand(n: int, c: float):
+    # K = (1 - c) I + c 1 1ᵀ has the eigenvalues 1 + (n - 1) c, and n - 1 times 1 - c.
+    rows = torch.linalg.cholesky(torch.full((n, n), c, dtype=torch.float64).fill_diagonal_(1.0)).float()
+    large, small = (1 + (n - 1) * c) / n, (1 - c) / n
+    for order in (0.3, 2.0, 3.5):
+        wanted = (large**order + (n - 1) * small**order) ** (1 / (1 - order))
+        assert vendi_score(rows, order) == pytest.approx(wanted, rel=1e-5)
+    shannon = -large * math.log(large) - (n - 1) * small * math.log(small)
+    assert vendi_score(rows) == pytest.approx(math.exp(shannon), rel=1e-5)
+    assert vendi_score(rows, math.inf) == pytest.approx(1 / large, rel=1e-5)
+
+
 @given(st.integers(1, 12), st.integers(2, 20), st.integers(0, 1000))
 @settings(max_examples=25, deadline=None)
 def test_lies_between_one_and_n_falls_with_the_order_and_ignores_the_order_of_rows(n: int, d: int, seed: int):

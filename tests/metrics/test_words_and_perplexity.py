@@ -5,7 +5,9 @@ import math
 import pytest
 import torch
 
-from esamp.metrics import distinct_n, perplexity, repetition
+from esamp import ESampSampler
+from esamp.metrics import distinct_n, log_probs_under, perplexity, perplexity_under, repetition
+from esamp.testing.models import tiny_model
 
 
 @pytest.mark.parametrize(
@@ -53,3 +55,38 @@ def test_perplexity_weighs_tokens_not_samples():
 def test_perplexity_without_a_token_is_refused():
     with pytest.raises(ValueError, match="log_probs"):
         perplexity([torch.zeros(0)])
+
+
+def test_under_another_model_only_the_samples_tokens_count(tokenizer):
+    model = tiny_model(seed=3)
+    prompts, texts = ["Hi there", "A", "Name a dish."], ["one two", "", "soup"]
+    logs: list[torch.Tensor] = []
+    for prompt, text in zip(prompts, texts, strict=True):
+        # Token by token, each from its own forward pass.
+        head, tail = tokenizer.encode(prompt), tokenizer.encode(text, add_special_tokens=False)
+        for index, token in enumerate(tail):
+            with torch.no_grad():
+                logits = model(torch.tensor([head + tail[:index]])).logits[0, -1]
+            logs.append(logits.log_softmax(dim=-1)[token])
+    wanted = math.exp(-sum(map(float, logs)) / len(logs))
+    for batch_size in (1, 2, 8):
+        assert perplexity_under(model, tokenizer, prompts, texts, batch_size) == pytest.approx(wanted, rel=1e-4)
+    found = log_probs_under(model, tokenizer, prompts, texts)
+    assert [len(values) for values in found] == [len(tokenizer.encode(t, add_special_tokens=False)) for t in texts]
+
+
+def test_under_the_model_that_drew_them_samples_have_their_own_log_probs(tokenizer):
+    model = tiny_model()
+    result = ESampSampler(model, tokenizer, beta=0.5).generate("Hi", n=3, max_new_tokens=6, chat=True, ignore_eos=True)
+    for sample in result.samples[0]:
+        # Only where decoding and encoding again gives the same tokens.
+        if tokenizer.encode(sample.text, add_special_tokens=False) == sample.token_ids.tolist():
+            (found,) = log_probs_under(model, tokenizer, result.prompts, [sample.text])
+            torch.testing.assert_close(found, sample.reference_log_probs, atol=1e-4, rtol=1e-4)
+            return
+    pytest.fail("no sample survived decoding and encoding")
+
+
+def test_texts_and_prompts_must_match(tokenizer):
+    with pytest.raises(ValueError, match="one for each text, got 1 for 2"):
+        perplexity_under(tiny_model(), tokenizer, ["a"], ["b", "c"])
