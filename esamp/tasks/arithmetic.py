@@ -28,7 +28,7 @@ class ArithmeticTask(DatasetTask):
 
     @override
     def verify(self, problem: Problem, text: str) -> Verdict:
-        found = numeric_answer(text)
+        found = numeric_answer(self.cut(text))
         if found is None:
             return Verdict(correct=False, detail="no number in it")
         return Verdict(correct=str(found) == problem.reference, answer=str(found))

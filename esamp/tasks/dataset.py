@@ -72,6 +72,10 @@ class TemplateTask(Task):
             )
         return chosen
 
+    def cut(self, text: str) -> str:
+        """A sample up to the first of the stop strings, whoever has or has not cut it there before."""
+        return text[: min((text.find(stop) for stop in self.stop if stop in text), default=len(text))]
+
     @override
     def __repr__(self) -> str:
         return type(self).__name__
