@@ -27,8 +27,8 @@ _QUOTES = "\"'”’)*_ "
 class KeywordSentences(TemplateTask):
     """A sentence with every given word in it: valid if it is one sentence, not too long, and holds each word.
 
-    A word counts with an ending for number or tense, too ("walk": walks, walked, walking). The words of a problem are drawn
-    from the list by the seed.
+    A word counts with an ending for number or tense, too ("walk": walks, walked, walking). The words of a problem are
+    drawn from the list by the seed.
 
     Args:
         path: a UTF-8 text file with a word a line; None: the list that ships with the library.

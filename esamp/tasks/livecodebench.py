@@ -34,9 +34,9 @@ _PRELUDE = "from typing import *\n"
 class LiveCodeBench(CodeTask):
     """Contest problems (Jain et al. 2024), right if every public and private test passes; `timeout` is for one test.
 
-    From the hub: release 5. Rows: `question_id`, `question_content`, `starter_code`, `public_test_cases` and, where they are there,
-    `private_test_cases` and `metadata`, as in livecodebench/code_generation_lite. Private tests are packed as a pickle of
-    one text; that text is read without unpickling anything.
+    From the hub: release 5. Rows: `question_id`, `question_content`, `starter_code`, `public_test_cases` and, where
+    they are there, `private_test_cases` and `metadata`, as in livecodebench/code_generation_lite. Private tests are
+    packed as a pickle of one text; that text is read without unpickling anything.
     """
 
     family = "livecodebench"
@@ -85,7 +85,7 @@ class LiveCodeBench(CodeTask):
             return done.why()
         if function is None:
             return "" if _lines(done.stdout) == _lines(case.wanted) else "another output"
-        before, marked, found = done.stdout.rpartition(mark)
+        _, marked, found = done.stdout.rpartition(mark)
         if not marked:
             return done.why()
         return "" if _loaded(found) == _loaded(case.wanted) else "another result"

@@ -23,8 +23,8 @@ __all__ = ["Rhymes"]
 class Rhymes(TemplateTask):
     """A word that rhymes with a given one: valid if it is another word with the same sounds from the stressed vowel on.
 
-    Rows: `w`, a word, and `r`, its sounds from the last stressed vowel on; a row with `asked` true is asked for. Where no
-    row has that, every word is asked for that has enough rhymes.
+    Rows: `w`, a word, and `r`, its sounds from the last stressed vowel on; a row with `asked` true is asked for. Where
+    no row has that, every word is asked for that has enough rhymes.
 
     Args:
         path: a file of such rows; None: the words and rhymes that ship with the library, from the CMU dictionary.
