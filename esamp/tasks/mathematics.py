@@ -12,7 +12,7 @@ import threading
 import weakref
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, final
+from typing import Any, final
 
 from typing_extensions import override
 
@@ -95,10 +95,9 @@ class _Worker:
             encoding="utf-8",
         )
         assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._questions: IO[str] = self._process.stdin
+        self._questions = self._process.stdin
         self._replies: queue.SimpleQueue[str] = queue.SimpleQueue()
-        threading.Thread(target=_read, args=(self._process.stdout, self._replies), daemon=True).start()
+        threading.Thread(target=_read, args=(self._process, self._replies), daemon=True).start()
         self.end = weakref.finalize(self, _end, self._process)
         self._next(_START_SECONDS)
 
@@ -120,11 +119,15 @@ class _Worker:
         return line
 
 
-def _read(lines: IO[str], replies: queue.SimpleQueue[str]) -> None:
-    with lines:
-        for line in lines:
-            replies.put(line)
-    replies.put("")
+def _read(process: subprocess.Popen[str], replies: queue.SimpleQueue[str]) -> None:
+    assert process.stdout is not None
+    try:
+        with process.stdout as lines:
+            for line in lines:
+                replies.put(line)
+    finally:
+        # Whoever waits for a reply hears that there will be none.
+        replies.put("")
 
 
 def _end(process: subprocess.Popen[str]) -> None:

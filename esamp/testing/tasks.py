@@ -13,10 +13,11 @@ __all__ = ["TASK_CONTRACTS", "check_task", "right_contract"]
 
 Make = Callable[[], Task]
 
-_PROBLEMS = 3
+# Few: a sample may cost a process.
+_PROBLEMS = 1
+_BLANK = ("", " \n\t")
 _TEXTS = (
-    "",
-    " \n\t",
+    *_BLANK,
     "42",
     "The answer is 42.",
     r"So it is \boxed{\frac{1}{0}}.",
@@ -91,7 +92,7 @@ def _unchanged(make: Make) -> None:
     problems = task.problems()[:_PROBLEMS]
     before = copy.deepcopy(problems)
     for problem in problems:
-        for text in _TEXTS:
+        for text in _TEXTS[:4]:
             task.verify(problem, text)
     require(problems == before, "a problem was changed")
 
@@ -106,8 +107,10 @@ def _answers(make: Make) -> None:
 
 @contract("a blank sample is not right")
 def _blank(make: Make) -> None:
-    for problem, text, verdict in _judged(make()):
-        require(bool(text.strip()) or not verdict.correct, f"the sample {text!r} of {problem.id} is right")
+    task = make()
+    for problem in task.problems()[:_PROBLEMS]:
+        for text in _BLANK:
+            require(not task.verify(problem, text).correct, f"the sample {text!r} of {problem.id} is right")
 
 
 TASK_CONTRACTS: tuple[Contract[Task], ...] = (_ids, _prompts, _never_raises, _pure, _unchanged, _answers, _blank)
