@@ -96,12 +96,13 @@ def test_it_has_no_network_where_the_kernel_permits() -> None:
 
 
 def test_threads_are_waited_for() -> None:
-    program = "import threading, time\ndef late():\n    time.sleep(0.2)\n    print('late')\nthreading.Thread(target=late).start()"
+    late = "import threading, time\ndef late():\n    time.sleep(0.2)\n    print('late')\n"
+    program = late + "threading.Thread(target=late).start()"
     assert run_program(program, limits=PATIENT).stdout == "late\n"
 
 
 def test_running_code_must_be_allowed() -> None:
-    with pytest.raises(ValueError, match="allow_code_execution must be True for HumanEval.*not in a sandbox"):
+    with pytest.raises(ValueError, match=r"allow_code_execution must be True for HumanEval.*not in a sandbox"):
         HumanEval(path="sample")
 
 
