@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from esamp.engines.huggingface.engine import Prompt
 from esamp.registry import Registry
@@ -52,9 +52,9 @@ class Task(ABC):
         max_new_tokens: longest sample, unless a study says otherwise.
     """
 
-    chat: ClassVar[bool] = False
-    stop: ClassVar[Sequence[str]] = ()
-    max_new_tokens: ClassVar[int] = 128
+    chat: bool = False
+    stop: Sequence[str] = ()
+    max_new_tokens: int = 128
 
     @abstractmethod
     def problems(self) -> list[Problem]:

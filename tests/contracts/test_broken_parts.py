@@ -14,21 +14,24 @@ from esamp.testing import (
     LEARNING_CONTRACT,
     LOSS_CONTRACT,
     SCHEDULER_CONTRACTS,
+    TASK_CONTRACTS,
     Contract,
     ContractError,
     check_distiller,
     check_fusion,
     check_scheduler,
+    check_task,
 )
-from tests.contracts import broken_distillers, broken_fusions, broken_schedulers
+from tests.contracts import broken_distillers, broken_fusions, broken_schedulers, broken_tasks
 
 _DISTILLER = (*DISTILLER_CONTRACTS, *ISOLATION_CONTRACTS, LOSS_CONTRACT, LEARNING_CONTRACT)
 _ZOOS: list[tuple[Any, Callable[[Any], None], tuple[Contract[Any], ...]]] = [
     (broken_distillers, check_distiller, _DISTILLER),
     (broken_fusions, check_fusion, FUSION_CONTRACTS),
     (broken_schedulers, check_scheduler, SCHEDULER_CONTRACTS),
+    (broken_tasks, check_task, TASK_CONTRACTS),
 ]
-_ZOO_IDS = ["distillers", "fusions", "schedulers"]
+_ZOO_IDS = ["distillers", "fusions", "schedulers", "tasks"]
 _BROKEN = [(part, words, check, contracts) for zoo, check, contracts in _ZOOS for part, words in zoo.BROKEN.items()]
 
 
@@ -78,3 +81,9 @@ def test_an_exception_of_the_part_is_reported_with_its_contract() -> None:
 
 def test_a_frozen_distiller_may_be_excused_from_learning() -> None:
     check_distiller(broken_distillers.NeverLearns, learns=False)
+
+
+def test_a_task_that_misjudges_a_right_sample_is_caught() -> None:
+    check_task(broken_tasks.Sound, right=lambda problem: problem.reference[0])
+    with pytest.raises(ContractError, match=r"Sound breaks .*: the right sample of 40 is not: 400"):
+        check_task(broken_tasks.Sound, right=lambda problem: problem.reference[0] + "0")

@@ -198,3 +198,25 @@ def test_the_tutorial_on_selection_runs_from_top_to_bottom(tiny_folder: str, cap
     words = shlex.split(command)
     assert main([*words[1:], "--model", "tiny", "--max-new-tokens", "4", "--no-compare"]) == 0
     assert r"Selected majority:\d+" in capsys.readouterr().out
+
+
+def test_the_task_of_the_page_passes_the_suite(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = "docs/tasks.md"
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    first, (title, own), check = blocks(page, "python")
+    exec(compile(first[1], page, "exec"), {})
+    printed = capsys.readouterr().out
+    assert "Q: Name a color.\nA:" in printed
+    assert "Verdict(correct=True, answer='gray'" in printed
+    Path(title).write_text(own)
+    exec(compile(check[1], page, "exec"), {})
+    sys.modules.pop("parity", None)
+    ((template, text),) = blocks(page, "yaml")
+    Path(template).write_text(text)
+    from esamp.tasks import GSM8K
+
+    (problem,) = GSM8K(path="sample", template=template, limit=1).problems()
+    assert str(problem.prompt[-1]["content"]).endswith("a week? End with \\boxed{}.")

@@ -1,0 +1,145 @@
+"""Files that are not in a data set's format: the error names the file, the line and the key."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import pickle
+import zlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from esamp.tasks import GSM8K, SVAMP, ClosedLists, NoveltyBench, Problem, tasks
+from esamp.tasks.contest_tests import read_tests
+from tests.tasks import zoo
+
+ROW = {"question": "How many?", "answer": "#### 3"}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("a.jsonl", '{"question": "How many?"}', r"a.jsonl, line 1: 'answer' is missing; it has the keys 'question'"),
+        ("a.jsonl", json.dumps(ROW) + "\n\n{", r"a.jsonl, line 3 is no JSON"),
+        ("a.jsonl", "[1]", r"a.jsonl, line 1 must hold an object"),
+        ("a.jsonl", '{"question": [], "answer": "#### 3"}', r"a.jsonl, line 1: 'question' must hold text, got \[\]"),
+        ("a.jsonl", '{"question": "?", "answer": "3"}', r"a.jsonl, line 1: 'answer' must end with ####"),
+        ("a.json", "{}", r"a.json must hold a list of objects"),
+        ("a.csv", "question,answer\n?,#### few\n", r"a.csv, line 2: 'answer' must hold a number, got 'few'"),
+        ("a.txt", "", r"path must have one of the suffixes"),
+        ("a.jsonl.gz", "plain", r"a.jsonl.gz cannot be read"),
+    ],
+)
+def test_a_wrong_file_is_named_with_the_place(tmp_path: Path, name: str, text: str, said: str) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises(ValueError, match=said):
+        GSM8K(path=tmp_path / name).problems()
+
+
+def test_every_format_gives_the_same_problems(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text(json.dumps([ROW]))
+    (tmp_path / "a.csv").write_text("question,answer\nHow many?,#### 3\n")
+    (tmp_path / "a.jsonl.gz").write_bytes(gzip.compress(json.dumps(ROW).encode()))
+    found = [GSM8K(path=tmp_path / name).problems() for name in ("a.json", "a.csv", "a.jsonl.gz")]
+    assert found[0] == found[1] == found[2]
+    assert found[0][0].reference == "3"
+
+
+def test_a_file_that_is_not_there_and_a_hub_that_cannot_be_reached_name_the_ways_out(monkeypatch) -> None:
+    with pytest.raises(FileNotFoundError, match=r"no.jsonl"):
+        SVAMP(path="no.jsonl").problems()
+    datasets = pytest.importorskip("datasets")
+
+    def fails(*_: Any, **__: Any) -> None:
+        raise ConnectionError("no route")
+
+    monkeypatch.setattr(datasets, "load_dataset", fails)
+    with pytest.raises(FileNotFoundError, match=r'ChilleD/SVAMP .*no route.*path=FILE .* path="sample" .* hub can be'):
+        SVAMP().problems()
+
+
+def test_the_hub_is_asked_for_the_right_split(monkeypatch) -> None:
+    datasets = pytest.importorskip("datasets")
+    asked: list[Any] = []
+    monkeypatch.setattr(datasets, "load_dataset", lambda *a, **k: asked.append((a, k)) or [ROW])
+    assert len(GSM8K().problems()) == 1
+    assert asked == [(("openai/gsm8k", "main"), {"split": "test"})]
+
+
+def test_a_window_has_the_problems_of_the_whole(tmp_path: Path) -> None:
+    file = tmp_path / "a.jsonl"
+    file.write_text((json.dumps(ROW) + "\n") * 4)
+    whole = GSM8K(path=file).problems()
+    assert len({problem.id for problem in whole}) == 4
+    assert GSM8K(path=file, start=2, limit=1).problems() == whole[2:3]
+    with pytest.raises(ValueError, match="start must be below the number of problems, got 9"):
+        GSM8K(path=file, start=9).problems()
+
+
+def test_templates_are_data(tmp_path: Path) -> None:
+    own = tmp_path / "own.yaml"
+    own.write_text('prompt: "{{question}} {braces} \\\\boxed{}"\nchat: true\nsystem: Be brief.\nstop: [END]\n')
+    task = GSM8K(path="sample", template=own, limit=1)
+    (problem,) = task.problems()
+    assert isinstance(problem.prompt, list)
+    assert problem.prompt[0] == {"role": "system", "content": "Be brief."}
+    assert problem.prompt[1]["content"].endswith("a week? {braces} \\boxed{}")
+    assert task.verify(problem, "540 END 7").correct
+    own.write_text('prompt: "{{passage}}"')
+    with pytest.raises(ValueError, match=r"own.yaml: no field is called \{\{passage\}\}; there are \{\{question\}\}"):
+        GSM8K(path="sample", template=own).problems()
+    own.write_text("promt: x")
+    with pytest.raises(ValueError, match="must hold the key 'prompt'"):
+        GSM8K(path="sample", template=own)
+    with pytest.raises(ValueError, match="template must be one of competition, few_shot, zero_shot, got 'few_shots'"):
+        GSM8K(path="sample", template="few_shots")
+
+
+def test_packed_contest_tests_are_read_and_never_unpickled() -> None:
+    def pack(value: Any) -> str:
+        return base64.b64encode(zlib.compress(pickle.dumps(value))).decode()
+
+    plain = json.dumps([{"input": "1", "output": "2"}])
+    assert read_tests(pack(plain)) == read_tests(plain)
+    with pytest.raises(ValueError, match="packed tests must be one text"):
+        read_tests(pack(Path))
+    with pytest.raises(ValueError, match="neither JSON nor base64"):
+        read_tests("%%%")
+
+
+def test_every_task_has_a_template_and_a_docstring() -> None:
+    assert set(zoo.ARGUMENTS) == set(tasks.names())
+    for name in tasks.names():
+        assert tasks.resolve(name).__doc__
+
+
+def test_open_ended_samples_are_neither_right_nor_wrong() -> None:
+    task = NoveltyBench(path="sample")
+    assert task.chat
+    verdict = task.verify(task.problems()[0], "A story.")
+    assert (verdict.correct, verdict.answer) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("category", "text", "answer"),
+    [
+        ("a color", " Grey.", "gray"),
+        ("a fruit", " strawberries\nQ:", "strawberry"),
+        ("a fruit", "passion fruit", "passionfruit"),
+        ("a country in Europe", "The Netherlands, of course", "netherlands"),
+        ("a country in Europe", "Holland", "netherlands"),
+        ("a chemical element", "Neodymium", "neodymium"),
+        ("an animal", "wolves", "wolf"),
+        ("an animal", "gray unicorn", None),
+    ],
+)
+def test_closed_lists_count_names_and_not_spellings(category: str, text: str, answer: str | None) -> None:
+    task = ClosedLists()
+    problem = next(each for each in task.problems() if each.id == f"closed_lists/{'-'.join(category.split())}")
+    verdict = task.verify(problem, text)
+    assert verdict.correct is (answer is not None)
+    assert verdict.answer == (answer or "gray unicorn")
+    assert isinstance(problem, Problem)
