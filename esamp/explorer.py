@@ -53,9 +53,9 @@ class _Context:
 class Explorer(DecodePolicy):
     """ESamp's decode step for a bank of groups.
 
-    A group is sampled without fusion until its distiller has had `warmup` updates, and in a step in which its
-    prediction is not finite; then, or when its loss is not finite, its slot is reset and counted in `resets`. All of
-    that is done by masks: other groups never notice, and nothing is read back from the device.
+    A group is sampled without fusion until its distiller has had `warmup` updates (or is trusted without any), and in a
+    step in which its prediction is not finite; then, or when its loss is not finite, its slot is reset and counted in
+    `resets`. All of that is done by masks: other groups never notice, and nothing is read back from the device.
 
     Args:
         bank: distiller, fusion and head, one slot a group.
@@ -115,7 +115,7 @@ class Explorer(DecodePolicy):
         # Where the norm overflows, the logits of the prediction may overflow too.
         sound = norm.isfinite()
         self._broken = torch.zeros_like(self.bank.updates).index_add_(0, rows.slot, (~sound).long()) > 0
-        ready = (self.bank.updates >= self.warmup) & ~self._broken
+        ready = ((self.bank.updates >= self.warmup) | self.bank.distiller.trusted) & ~self._broken
         beta = rows.beta * ready[rows.slot]
         if self.schedule is not None:
             beta = beta * self.schedule(rows.step)
