@@ -21,6 +21,7 @@ from transformers import (
 )
 from transformers.generation.streamers import BaseStreamer
 from transformers.generation.utils import GenerateDecoderOnlyOutput
+from typing_extensions import override
 
 from esamp.bank import Bank
 from esamp.callbacks import Callback, ProgressBar
@@ -28,13 +29,16 @@ from esamp.callbacks.base import check_callbacks
 from esamp.candidates import Filters
 from esamp.checks import check_choice, check_flag, check_integer
 from esamp.distillers import Distiller, distillers
+from esamp.draws import TokenDraw, draws
 from esamp.engines.huggingface.custom_generate import GenerateCall
 from esamp.engines.huggingface.engine import HuggingFaceEngine, Prompt
 from esamp.engines.huggingface.loading import load
+from esamp.exploration import Exploration
 from esamp.fusion import NoveltyFusion, fusions
 from esamp.generation import Generation
 from esamp.request import Beta, Request, check_beta
 from esamp.result import GenerationResult
+from esamp.samplers import Sampler, samplers
 from esamp.schedulers import OverlapScheduler, schedulers
 from esamp.schedules import Schedule, name_value
 from esamp.sharing import Sharing, sharings
@@ -43,7 +47,8 @@ __all__ = ["ESampSampler"]
 
 
 @final
-class ESampSampler:
+@samplers.register("esamp")
+class ESampSampler(Sampler):
     """Exploratory Sampling (arXiv 2604.24927): n samples of a prompt that avoid what the others have made predictable.
 
     Args:
@@ -52,6 +57,8 @@ class ESampSampler:
         distiller: predicts hᴸ from h¹: a `Distiller`, its class, or a name ("mlp").
         fusion: tilts the logits: a `NoveltyFusion`, its class, or a name ("beta_mix").
         scheduler: when the distiller's work runs: an `OverlapScheduler`, its class, or a name ("synchronous", "auto").
+        draw: how tokens are drawn from what the fusion gives: a `TokenDraw`, its class, or a name ("gumbel",
+            "arithmetic").
         beta: exploration strength β >= 0, or a schedule over the steps of a sample (`esamp.schedules`); 0 is plain
             sampling. `generate` can override it.
         warmup: updates of a prompt's distiller before its fusion starts.
@@ -77,6 +84,7 @@ class ESampSampler:
         distiller: Distiller | type[Distiller] | str = "recursive_least_squares",
         fusion: NoveltyFusion | type[NoveltyFusion] | str = "beta_mix",
         scheduler: OverlapScheduler | type[OverlapScheduler] | str = "synchronous",
+        draw: TokenDraw | type[TokenDraw] | str = "gumbel",
         beta: float | Schedule = 0.25,
         warmup: int = 1,
         filtering: str = "post-filter",
@@ -87,6 +95,7 @@ class ESampSampler:
         self.distiller = distillers.build(distiller)
         self.fusion = fusions.build(fusion)
         self.scheduler = schedulers.build(scheduler)
+        self.draw = draws.build(draw)
         self.beta = beta if callable(beta) else check_beta(beta)
         self.warmup = check_integer("warmup", warmup, low=1, hint="an untrained distiller is noise")
         self.filtering = check_choice("filtering", filtering, ("post-filter", "pre-filter"))
@@ -121,11 +130,12 @@ class ESampSampler:
         """
         # What is misspelt is told before a model is read, which may take minutes.
         inspect.signature(cls).bind(model, None, **parts)
-        zoos = {"distiller": distillers, "fusion": fusions, "scheduler": schedulers}
+        zoos = {"distiller": distillers, "fusion": fusions, "scheduler": schedulers, "draw": draws}
         zoos |= {"sharing": sharings, "domains": sharings}
         parts |= {name: zoo.build(parts[name]) for name, zoo in zoos.items() if parts.get(name) is not None}
         return cls(*load(model, dtype, device), **parts)
 
+    @override
     def generate(
         self,
         prompts: Prompt | Sequence[Prompt],
@@ -136,6 +146,11 @@ class ESampSampler:
         top_k: int | None = None,
         top_p: float | None = None,
         min_p: float | None = 0.05,
+        typical_p: float | None = None,
+        epsilon_cutoff: float | None = None,
+        eta_cutoff: float | None = None,
+        top_n_sigma: float | None = None,
+        filter_temperature: float | None = None,
         seed: int = 0,
         beta: Beta | None = None,
         waves: int = 1,
@@ -159,6 +174,11 @@ class ESampSampler:
             top_k: keep the k most probable tokens; None: off.
             top_p: keep the smallest set with this probability mass; None: off.
             min_p: keep what is at least this fraction as probable as the most probable token; None: off.
+            typical_p: keep the most typical set with this probability mass; None: off.
+            epsilon_cutoff: keep what is at least this probable; None: off.
+            eta_cutoff: the same, with less where the entropy is high; None: off.
+            top_n_sigma: keep logits at most so many standard deviations below the largest; None: off.
+            filter_temperature: temperature at which the filters look at the logits; None: that of the draw.
             seed: of the draws; the same seed gives the same samples, whatever else is in the batch.
             beta: overrides the sampler's β. A number, or a tensor [n] or [prompts, n] with one β for each sample; a
                 tensor of zeros watches (the distiller learns, diagnostics are filled) and steers nothing; or a
@@ -182,8 +202,19 @@ class ESampSampler:
             prompts,
             n=n,
             max_new_tokens=max_new_tokens,
-            filters=Filters(temperature, top_k, top_p, min_p),
+            filters=Filters(
+                temperature,
+                top_k,
+                top_p,
+                min_p,
+                typical_p,
+                epsilon_cutoff,
+                eta_cutoff,
+                top_n_sigma,
+                filter_temperature,
+            ),
             seed=seed,
+            draw=self.draw,
             beta=self.beta if beta is None else beta,
             sharing=self.sharing,
             domains=self.domains,
@@ -240,6 +271,7 @@ class ESampSampler:
             max_new_tokens=call.max_new_tokens,
             filters=call.filters,
             seed=seed,
+            draw=self.draw,
             beta=self.beta if beta is None else beta,
             sharing=self.sharing,
             domains=self.domains,
@@ -254,6 +286,7 @@ class ESampSampler:
         self._run(replace(request, eos=call.eos), None, check_callbacks(callbacks))
         return call.output()
 
+    @override
     def describe(self, filters: Filters | None = None) -> str:
         """The pipeline of one decode step, in order, a line a stage."""
         stages = self._stages(filters or Filters(min_p=0.05))
@@ -266,18 +299,16 @@ class ESampSampler:
         recipe.memory(self.engine.head.weight.shape[1])
 
     def _run(self, request: Request, state: Sequence[Bank] | None, callbacks: list[Callback]) -> GenerationResult:
-        generation = Generation(
+        method = Exploration(
             self.engine,
-            request,
             self.distiller,
             self.fusion,
             self.scheduler,
-            self.warmup,
-            self.filtering == "pre-filter",
-            self._settings(request),
-            callbacks,
+            warmup=self.warmup,
+            prefilter=self.filtering == "pre-filter",
+            given=state,
         )
-        return generation.run(state)
+        return Generation(self.engine, request, method, self._settings(request), callbacks).run()
 
     def _settings(self, request: Request) -> dict[str, Any]:
         parts = {
@@ -306,5 +337,5 @@ class ESampSampler:
         else:
             yield f"{fuse}, on the whole vocabulary"
             yield f"{select} of the fused logits"
-        yield "draw: Gumbel-max from softmax(fused / temperature), keyed by (seed, sample, step, token id)"
+        yield f"draw: {type(self.draw).__name__} from softmax(fused / temperature), keyed by (seed, sample, step)"
         yield "learn: one step on (shallow, deep) of the living rows, finished before the next prediction"
