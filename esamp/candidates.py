@@ -1,20 +1,31 @@
-"""From logits to candidates: temperature, top-k, top-p and min-p decide what may be drawn, nothing else does."""
+"""From logits to candidates: temperature and the filters decide what may be drawn, nothing else does."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any, TypedDict
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from esamp.checks import check_integer, check_number
+from esamp.functional.filters import (
+    atypical,
+    below_epsilon,
+    below_eta,
+    below_min_p,
+    below_n_sigma,
+    below_top_k,
+    outside_nucleus,
+)
 from esamp.kernels.candidate_filter import min_p_candidates, narrow
 from esamp.kernels.dispatch import uses_triton
-from esamp.schedules import Schedule
+from esamp.schedules import Schedule, name_value
 
-__all__ = ["MIN_TEMPERATURE", "Candidates", "Filters"]
+__all__ = ["MIN_TEMPERATURE", "Candidates", "FilterOptions", "Filters"]
 
 # Far below any use; logits divided by much less overflow float32, and the draws would silently be NaN.
 MIN_TEMPERATURE = 1e-6
@@ -48,15 +59,42 @@ class Candidates:
         return self.mask.sum(dim=-1)
 
 
+class FilterOptions(TypedDict, total=False):
+    """The fields of `Filters`, as keyword arguments."""
+
+    temperature: float | Schedule
+    top_k: int | None
+    top_p: float | None
+    min_p: float | None
+    typical_p: float | None
+    epsilon_cutoff: float | None
+    eta_cutoff: float | None
+    top_n_sigma: float | None
+    filter_temperature: float | None
+
+
+_UNIT: dict[str, Any] = {"low": 0, "high": 1}
+_OFF = "pass None to switch it off"
+
+
 @dataclass(frozen=True)
 class Filters:
-    """Temperature, then top-k, top-p and min-p, in that order and each as transformers' warper of that name defines it.
+    """Temperature, then the filters, in the order of the fields and each as transformers' warper of that name has it.
+
+    Top-nσ, which transformers lacks and which temperature does not change, looks at the whole vocabulary, before all
+    others.
 
     Attributes:
         temperature: T > 0; logits are divided by it. A number, or a schedule over the steps of a sample.
         top_k: keep the k largest (and what ties with the last of them); None: off.
         top_p: keep the smallest set with at least this probability mass, in (0, 1]; None: off.
         min_p: keep what is at least `min_p` times as probable as the most probable token, in [0, 1); None: off.
+        typical_p: keep the most typical set with at least this mass, in (0, 1]; None: off.
+        epsilon_cutoff: ε, keep what is at least this probable, in [0, 1); None: off.
+        eta_cutoff: ε, keep what is at least min(ε, √ε exp(-entropy)) probable, in [0, 1); None: off.
+        top_n_sigma: n > 0, keep logits of at least max - n standard deviations; None: off.
+        filter_temperature: T' at which the filters look at the logits, whatever T the draw has; None: that of the draw.
+            1 makes temperature the last of all, as llama.cpp does, and a hot first token (`esamp.schedules.Fire`) sane.
 
     Raises:
         TypeError: an argument is not a number.
@@ -70,33 +108,68 @@ class Filters:
     top_k: int | None = None
     top_p: float | None = None
     min_p: float | None = None
+    typical_p: float | None = None
+    epsilon_cutoff: float | None = None
+    eta_cutoff: float | None = None
+    top_n_sigma: float | None = None
+    filter_temperature: float | None = None
 
     def __post_init__(self) -> None:
         greedy = "for greedy decoding use model.generate(do_sample=False): it has nothing to explore"
         if not callable(self.temperature):
             check_number("temperature", self.temperature, low=MIN_TEMPERATURE, hint=greedy)
         if self.top_k is not None:
-            check_integer("top_k", self.top_k, low=1, hint="pass None to switch it off")
-        if self.top_p is not None:
-            check_number("top_p", self.top_p, low=0, high=1, low_open=True, hint="pass None to switch it off")
-        if self.min_p is not None:
-            check_number("min_p", self.min_p, low=0, high=1, high_open=True, hint="pass None to switch it off")
+            check_integer("top_k", self.top_k, low=1, hint=_OFF)
+        for name in ("top_p", "typical_p"):
+            self._check(name, low_open=True, **_UNIT)
+        for name in ("min_p", "epsilon_cutoff", "eta_cutoff"):
+            self._check(name, high_open=True, **_UNIT)
+        self._check("top_n_sigma", low=0, low_open=True)
+        self._check("filter_temperature", low=MIN_TEMPERATURE)
+
+    def _check(self, name: str, **interval: Any) -> None:
+        value = getattr(self, name)
+        if value is not None:
+            check_number(name, value, hint=_OFF, **interval)
 
     @property
     def keeps_all(self) -> bool:
         """No filter is on: every token of the vocabulary is a candidate."""
-        return not (self.top_k or self.min_p or (self.top_p is not None and self.top_p < 1.0))
+        return next(self._rules(), None) is None
 
     def describe(self) -> str:
-        """The filters that are on, in their order.
+        """The filters that are on, in the order in which they act.
 
-        >>> Filters(temperature=0.7, min_p=0.05).describe()
-        'temperature 0.7, min_p 0.05'
+        >>> Filters(temperature=0.7, min_p=0.05, filter_temperature=1.0).describe()
+        'min_p 0.05 at temperature 1, then temperature 0.7'
         """
-        named = {"top_k": self.top_k, "top_p": self.top_p, "min_p": self.min_p}
-        temperature = "by schedule" if callable(self.temperature) else f"{self.temperature:g}"
-        rest = [f"{name} {value:g}" for name, value in named.items() if value is not None]
-        return ", ".join([f"temperature {temperature}", *rest])
+        names = ("top_n_sigma", "top_k", "top_p", "min_p", "typical_p", "epsilon_cutoff", "eta_cutoff")
+        on = [f"{name} {getattr(self, name):g}" for name in names if getattr(self, name) is not None]
+        temperature = "temperature " + ("by schedule" if callable(self.temperature) else f"{self.temperature:g}")
+        if self.filter_temperature is None or not on:
+            return ", ".join([temperature, *on])
+        return f"{', '.join(on)} at temperature {self.filter_temperature:g}, then {temperature}"
+
+    def settings(self) -> dict[str, Any]:
+        """The fields as plain values, for the record."""
+        return vars(self) | {"temperature": name_value(self.temperature)}
+
+    def _rules(self) -> Iterator[Callable[[Tensor], Tensor]]:
+        """The filters that are on, in order: each says of scores what it leaves out."""
+        if self.top_n_sigma is not None:
+            yield lambda scores: below_n_sigma(scores, self.top_n_sigma or 0.0)
+        if self.top_k is not None:
+            yield lambda scores: below_top_k(scores, self.top_k or 1)
+        if self.top_p is not None and self.top_p < 1.0:
+            yield lambda scores: outside_nucleus(scores, self.top_p or 1.0)
+        if self.min_p:
+            yield lambda scores: below_min_p(scores, self.min_p or 0.0)
+        if self.typical_p is not None and self.typical_p < 1.0:
+            yield lambda scores: atypical(scores, self.typical_p or 1.0)
+        if self.epsilon_cutoff:
+            yield lambda scores: below_epsilon(scores, self.epsilon_cutoff or 0.0)
+        if self.eta_cutoff:
+            yield lambda scores: below_eta(scores, self.eta_cutoff or 0.0)
 
     def temperatures(self, step: Int[Tensor, " rows"]) -> Float[Tensor, "rows 1"]:
         """T of each row, by the number of tokens it has."""
@@ -111,15 +184,9 @@ class Filters:
         self, logits: Float[Tensor, "rows vocab"], temperature: Float[Tensor, "rows 1"] | None = None
     ) -> Bool[Tensor, "rows vocab"]:
         """Which tokens survive, at `temperature` or that of step 0; at least one of each row does."""
-        scores = logits / self._or_first(logits, temperature)
-        if self.top_k is not None:
-            k = min(self.top_k, scores.shape[-1])
-            scores = scores.masked_fill(scores < scores.topk(k).values[:, -1:], -torch.inf)
-        if self.top_p is not None and self.top_p < 1.0:
-            scores = scores.masked_fill(_outside_nucleus(scores, self.top_p), -torch.inf)
-        if self.min_p:
-            probs = scores.softmax(dim=-1)
-            scores = scores.masked_fill(probs < self.min_p * probs.amax(dim=-1, keepdim=True), -torch.inf)
+        scores = logits / self._filtering(logits, temperature)
+        for left_out in self._rules():
+            scores = scores.masked_fill(left_out(scores), -torch.inf)
         return scores > -torch.inf
 
     def select(
@@ -130,11 +197,11 @@ class Filters:
             ids = torch.arange(logits.shape[-1], device=logits.device).expand(logits.shape)
             # What the model itself forbids, with a logit of -inf, no fusion may raise.
             return Candidates(ids, logits, logits > -torch.inf, whole_vocabulary=True)
-        if self.min_p and (self.top_k is None or self.top_p is None) and uses_triton(logits):
-            listed = self._listed(logits, self._or_first(logits, temperature))
+        if self._min_p_suffices and uses_triton(logits):
+            listed = self._listed(logits, self._filtering(logits, temperature))
             if listed is not None:
                 return listed
-        shortlist = self._shortlist(logits, self._or_first(logits, temperature))
+        shortlist = self._shortlist(logits, self._filtering(logits, temperature))
         if shortlist is None:
             return _listing(self.keep(logits, temperature), logits)
         ids, scores = shortlist
@@ -144,10 +211,12 @@ class Filters:
         """Ids and logits of every token that may survive, and of few others, [rows, width]; -inf in empty places.
 
         Whole blocks of the vocabulary are passed over by their largest logit, so that the vocabulary is read once. What
-        survives of the list survives of the vocabulary. None where top-p has to know the mass of all tokens.
+        survives of the list survives of the vocabulary. None where top-p has to know the mass of all tokens, or
+        top-nσ their spread.
         """
         nucleus = self.top_p is not None and self.top_p < 1.0
-        if not len(logits) or (self.top_k is None and (nucleus or not self.min_p)):
+        too_few = self.top_k is None and (nucleus or not self.min_p)
+        if not len(logits) or too_few or self.top_n_sigma is not None:
             return None
         highest = _block_maxima(logits)
         floor = logits.new_full((len(logits), 1), -torch.inf)
@@ -183,19 +252,19 @@ class Filters:
         ids = ids.gather(-1, order).masked_fill(~kept, 0)
         return Candidates(ids, logits.gather(-1, ids), kept)
 
-    def _or_first(self, logits: Tensor, temperature: Tensor | None) -> Tensor:
+    @property
+    def _min_p_suffices(self) -> bool:
+        """The list that min-p leaves is enough to know what the others leave: the kernel's way is open."""
+        others = (self.typical_p, self.epsilon_cutoff, self.eta_cutoff, self.top_n_sigma)
+        return bool(self.min_p) and (self.top_k is None or self.top_p is None) and not any(others)
+
+    def _filtering(self, logits: Tensor, temperature: Tensor | None) -> Tensor:
+        """The temperature at which the filters look at each row."""
+        if self.filter_temperature is not None:
+            return logits.new_full((len(logits), 1), self.filter_temperature)
         if temperature is not None:
             return temperature
         return self.temperatures(torch.zeros(len(logits), dtype=torch.int64, device=logits.device))
-
-
-def _outside_nucleus(scores: Tensor, top_p: float) -> Tensor:
-    # Ascending order and a cumulative sum from below, as transformers' TopPLogitsWarper does it: which of two tied
-    # tokens stays, and the last bit of the sum, depend on it.
-    ordered, order = scores.sort(descending=False)
-    outside = ordered.softmax(dim=-1).cumsum(dim=-1) <= 1 - top_p
-    outside[:, -1] = False
-    return outside.scatter(-1, order, outside)
 
 
 def _block_maxima(logits: Tensor) -> Tensor:

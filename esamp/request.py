@@ -199,10 +199,7 @@ class Request:
         return {
             "n": self.counts[0] if len(set(self.counts)) == 1 else self.counts,
             "max_new_tokens": self.max_new_tokens,
-            "temperature": name_value(self.filters.temperature),
-            "top_k": self.filters.top_k,
-            "top_p": self.filters.top_p,
-            "min_p": self.filters.min_p,
+            **self.filters.settings(),
             "seed": self.seed,
             "beta": _plain(self.beta) if self.schedule is None else name_value(self.schedule),
             "waves": self.waves,

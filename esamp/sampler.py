@@ -136,6 +136,11 @@ class ESampSampler:
         top_k: int | None = None,
         top_p: float | None = None,
         min_p: float | None = 0.05,
+        typical_p: float | None = None,
+        epsilon_cutoff: float | None = None,
+        eta_cutoff: float | None = None,
+        top_n_sigma: float | None = None,
+        filter_temperature: float | None = None,
         seed: int = 0,
         beta: Beta | None = None,
         waves: int = 1,
@@ -159,6 +164,11 @@ class ESampSampler:
             top_k: keep the k most probable tokens; None: off.
             top_p: keep the smallest set with this probability mass; None: off.
             min_p: keep what is at least this fraction as probable as the most probable token; None: off.
+            typical_p: keep the most typical set with this probability mass; None: off.
+            epsilon_cutoff: keep what is at least this probable; None: off.
+            eta_cutoff: the same, with less where the entropy is high; None: off.
+            top_n_sigma: keep logits at most so many standard deviations below the largest; None: off.
+            filter_temperature: temperature at which the filters look at the logits; None: that of the draw.
             seed: of the draws; the same seed gives the same samples, whatever else is in the batch.
             beta: overrides the sampler's β. A number, or a tensor [n] or [prompts, n] with one β for each sample; a
                 tensor of zeros watches (the distiller learns, diagnostics are filled) and steers nothing; or a
@@ -182,7 +192,17 @@ class ESampSampler:
             prompts,
             n=n,
             max_new_tokens=max_new_tokens,
-            filters=Filters(temperature, top_k, top_p, min_p),
+            filters=Filters(
+                temperature,
+                top_k,
+                top_p,
+                min_p,
+                typical_p,
+                epsilon_cutoff,
+                eta_cutoff,
+                top_n_sigma,
+                filter_temperature,
+            ),
             seed=seed,
             beta=self.beta if beta is None else beta,
             sharing=self.sharing,

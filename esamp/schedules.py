@@ -14,7 +14,7 @@ from typing_extensions import override
 
 from esamp.checks import check_choice, check_integer, check_number
 
-__all__ = ["Linear", "OnlyFirst", "Schedule", "check_schedule", "name_value", "parse_value"]
+__all__ = ["Fire", "Linear", "OnlyFirst", "Schedule", "check_schedule", "name_value", "parse_value"]
 
 Schedule = Callable[[Int[Tensor, " rows"]], Float[Tensor, " rows"]]
 """From the number of tokens a sample has so far to its β, or its temperature."""
@@ -78,7 +78,45 @@ class OnlyFirst:
         return f"only_first:{self.beta:g}:{self.steps}"
 
 
-_NAMED: dict[str, Callable[..., Schedule]] = {"linear": Linear, "only_first": OnlyFirst}
+@final
+@dataclass(frozen=True)
+class Fire:
+    """FIRE (arXiv 2410.21236): the first `steps` tokens at a very high temperature, the rest at an ordinary one.
+
+    As text: fire:HOT:THEN:STEPS, such as fire:30:1:1. So hot a softmax is flat over whatever the filters leave: give
+    them a `filter_temperature` of 1 (or top-k alone, which looks at ranks), or min-p and its like keep next to all.
+
+    Args:
+        hot: T of the first tokens; the paper's range is 10 to 50.
+        then: T of all others.
+        steps: how many tokens are hot; the paper's is 1.
+
+    Raises:
+        ValueError: a temperature is not finite and positive, or `steps` is below 1.
+
+    >>> Fire(30.0)(torch.tensor([0, 1, 2]))
+    tensor([30.,  1.,  1.])
+    """
+
+    hot: float
+    then: float = 1.0
+    steps: int = 1
+
+    def __post_init__(self) -> None:
+        check_number("hot", self.hot, low=0, low_open=True)
+        check_number("then", self.then, low=0, low_open=True)
+        check_integer("steps", self.steps, low=1)
+
+    def __call__(self, step: Int[Tensor, " rows"]) -> Float[Tensor, " rows"]:
+        """The temperature after so many tokens."""
+        return torch.where(step < self.steps, float(self.hot), float(self.then))
+
+    @override
+    def __str__(self) -> str:
+        return f"fire:{self.hot:g}:{self.then:g}:{self.steps}"
+
+
+_NAMED: dict[str, Callable[..., Schedule]] = {"fire": Fire, "linear": Linear, "only_first": OnlyFirst}
 
 
 def parse_value(name: str, text: float | str) -> float | Schedule:
@@ -111,7 +149,7 @@ def parse_value(name: str, text: float | str) -> float | Schedule:
 
 def name_value(value: float | Schedule) -> float | str:
     """A number as it is, a schedule by its text, any other function by its name: for the record."""
-    if isinstance(value, Linear | OnlyFirst):
+    if isinstance(value, Fire | Linear | OnlyFirst):
         return str(value)
     return getattr(value, "__qualname__", repr(value)) if callable(value) else value
 

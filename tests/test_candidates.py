@@ -9,7 +9,15 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
-from transformers import MinPLogitsWarper, TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
+from transformers import (
+    EpsilonLogitsWarper,
+    EtaLogitsWarper,
+    MinPLogitsWarper,
+    TemperatureLogitsWarper,
+    TopKLogitsWarper,
+    TopPLogitsWarper,
+    TypicalLogitsWarper,
+)
 
 from esamp.candidates import Filters
 from esamp.testing.strategies import filters, logits
@@ -17,12 +25,28 @@ from esamp.testing.strategies import filters, logits
 _TOKENS = 24
 
 
+class _NSigma:
+    """Top-nσ as its paper defines it, which transformers does not have."""
+
+    def __init__(self, n: float) -> None:
+        self.n = n
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        threshold = scores.amax(-1, keepdim=True) - self.n * scores.std(-1, correction=0, keepdim=True)
+        return scores.masked_fill(scores < threshold, -torch.inf)
+
+
 def _transformers(filters: Filters, logits: Tensor) -> Tensor:
-    """Which tokens survive the warpers that `generate` would build, in its order."""
-    warpers = [TemperatureLogitsWarper(filters.temperature)] if filters.temperature != 1.0 else []
+    """Which tokens survive the warpers that `generate` would build, in its order; top-nσ by its definition."""
+    temperature = filters.filter_temperature or filters.temperature
+    warpers: list[Any] = [TemperatureLogitsWarper(temperature)] if temperature != 1.0 else []
+    warpers += [_NSigma(filters.top_n_sigma)] if filters.top_n_sigma is not None else []
     warpers += [TopKLogitsWarper(filters.top_k)] if filters.top_k is not None else []
     warpers += [TopPLogitsWarper(filters.top_p)] if filters.top_p is not None and filters.top_p < 1.0 else []
     warpers += [MinPLogitsWarper(filters.min_p)] if filters.min_p is not None else []
+    warpers += [TypicalLogitsWarper(filters.typical_p)] if (filters.typical_p or 1.0) < 1.0 else []
+    warpers += [EpsilonLogitsWarper(filters.epsilon_cutoff)] if filters.epsilon_cutoff else []
+    warpers += [EtaLogitsWarper(filters.eta_cutoff)] if filters.eta_cutoff else []
     scores = logits
     for warper in warpers:
         scores = warper(torch.zeros(len(logits), 1, dtype=torch.int64), scores)
@@ -115,6 +139,11 @@ def test_no_rows_give_no_candidates() -> None:
         *(("top_k", value) for value in (0, -3)),
         *(("top_p", value) for value in (0.0, 1.5, -0.1, float("nan"))),
         *(("min_p", value) for value in (1.0, -0.1, 1.3, float("nan"))),
+        *(("typical_p", value) for value in (0.0, 1.5)),
+        *(("epsilon_cutoff", value) for value in (1.0, -0.1)),
+        *(("eta_cutoff", value) for value in (1.0, -0.1)),
+        *(("top_n_sigma", value) for value in (0.0, -1.0)),
+        *(("filter_temperature", value) for value in (0.0, float("inf"))),
     ],
 )
 def test_values_out_of_range_are_refused_by_name(name: str, value: float) -> None:
@@ -139,6 +168,44 @@ def test_refusals_name_the_way_out() -> None:
 
 
 def test_describe_names_what_is_on_in_its_order() -> None:
-    everything = Filters(temperature=0.5, top_k=3, top_p=0.9, min_p=0.1)
-    assert everything.describe() == "temperature 0.5, top_k 3, top_p 0.9, min_p 0.1"
+    everything = Filters(0.5, 3, 0.9, 0.1, 0.2, 3e-4, 2e-4, 1.5)
+    assert everything.describe() == (
+        "temperature 0.5, top_n_sigma 1.5, top_k 3, top_p 0.9, min_p 0.1, typical_p 0.2, epsilon_cutoff 0.0003, "
+        "eta_cutoff 0.0002"
+    )
     assert Filters().describe() == "temperature 1"
+
+
+def test_top_n_sigma_keeps_by_hand() -> None:
+    # mean 1, σ = sqrt((9 + 1 + 1 + 1 + 1 + 1 + 1 + 1) / 8) = 1.414: the threshold is 4 - 1.414 n.
+    scores = torch.tensor([[4.0, 2.0, 2.0, 0.0, 0.0, 0.0, 0.0, 0.0]])
+    kept = [Filters(top_n_sigma=n).select(scores).ids.tolist() for n in (1.0, 1.5, 3.0)]
+    assert kept == [[[0]], [[0, 1, 2]], [[0, 1, 2, 3, 4, 5, 6, 7]]]
+    # What the model forbids is no part of the vocabulary.
+    forbidden = torch.cat([scores, torch.full((1, 5), -torch.inf)], dim=1)
+    assert Filters(top_n_sigma=1.5).select(forbidden).ids.tolist() == [[0, 1, 2]]
+
+
+def test_top_n_sigma_does_not_depend_on_temperature() -> None:
+    scores = torch.randn(5, 200, generator=torch.Generator().manual_seed(0))
+    cold, hot = (Filters(t, top_n_sigma=1.0).keep(scores) for t in (0.5, 4.0))
+    assert torch.equal(cold, hot)
+
+
+def test_entropy_filters_keep_by_hand() -> None:
+    # Probabilities 1/2, 1/4, 1/8, 1/8: the entropy is 1.75 ln 2, so -log p is nearest to it at 1/4 (.25 ln 2), then
+    # at 1/2 (.75 ln 2), then at 1/8 (1.25 ln 2).
+    scores = torch.tensor([[0.5, 0.25, 0.125, 0.125]]).log()
+    kept = [Filters(typical_p=mass).select(scores).ids.tolist()[0] for mass in (0.2, 0.7, 0.8)]
+    assert kept == [[1], [0, 1], [0, 1, 2, 3]]
+    assert Filters(epsilon_cutoff=0.2).select(scores).ids.tolist() == [[0, 1]]
+    # √.36 exp(-1.75 ln 2) = .178, below ε itself.
+    assert Filters(eta_cutoff=0.36).select(scores).ids.tolist() == [[0, 1]]
+    assert Filters(epsilon_cutoff=0.36).select(scores).ids.tolist() == [[0]]
+
+
+def test_filters_look_at_a_temperature_of_their_own() -> None:
+    scores = torch.tensor([[0.6, 0.3, 0.06, 0.04]]).log()
+    hot = torch.tensor([[30.0]])
+    assert Filters(min_p=0.2).select(scores, hot).count().tolist() == [4]
+    assert Filters(min_p=0.2, filter_temperature=1.0).select(scores, hot).ids.tolist() == [[0, 1]]

@@ -5,14 +5,22 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
+from esamp.candidates import FilterOptions
 from esamp.cli.parsing import Parser
 from esamp.cli.spelling import PARTS
 from esamp.sampler import ESampSampler
 from esamp.schedules import parse_value
 
-__all__ = ["add_distiller", "add_filters", "add_model", "add_sampler", "make_sampler"]
+__all__ = ["add_distiller", "add_filters", "add_model", "add_sampler", "filter_options", "make_sampler"]
 
 _BUILT = {name: parameter.default for name, parameter in inspect.signature(ESampSampler).parameters.items()}
+_FILTERS = (
+    ("typical_p", "P", "only the most typical set of mass P (off)"),
+    ("epsilon_cutoff", "E", "only tokens at least E probable (off)"),
+    ("eta_cutoff", "E", "the same, with less where the entropy is high (off)"),
+    ("top_n_sigma", "N", "only logits at most N standard deviations below the largest (off)"),
+    ("filter_temperature", "T", "temperature at which the filters look, whatever that of the draw (the draw's)"),
+)
 _DRAWN = {name: parameter.default for name, parameter in inspect.signature(ESampSampler.generate).parameters.items()}
 
 
@@ -54,14 +62,14 @@ def add_distiller(parser: Parser, default: str) -> None:
 
 
 def add_filters(parser: Parser) -> None:
-    """Temperature, top-k, top-p and min-p."""
+    """Temperature and the filters."""
     group = parser.group("what may be drawn")
     group.add_argument(
         "--temperature",
         type=float | str,
         default=_DRAWN["temperature"],
         metavar="T",
-        help=f"flattens above 1; or its schedule such as linear:1.5:1:32 ({_DRAWN['temperature']})",
+        help=f"flattens above 1; or its schedule such as linear:1.5:1:32 or fire:30:1:1 ({_DRAWN['temperature']})",
     )
     group.add_argument("--top-k", type=int, default=None, metavar="K", help="only the K most probable tokens (off)")
     group.add_argument("--top-p", type=float, default=None, metavar="P", help="only the smallest set of mass P (off)")
@@ -72,6 +80,19 @@ def add_filters(parser: Parser) -> None:
         metavar="P",
         help=f"only tokens at least P times as probable as the most probable one; 0: off ({_DRAWN['min_p']})",
     )
+    for name, metavar, text in _FILTERS:
+        group.add_argument(f"--{name.replace('_', '-')}", type=float | None, default=None, metavar=metavar, help=text)
+
+
+def filter_options(options: Any) -> FilterOptions:
+    """What `add_filters` reads, as keyword arguments of `Filters` and of `generate`.
+
+    Raises:
+        ValueError: the temperature is neither a number nor a schedule.
+    """
+    chosen: Any = {name: getattr(options, name) for name in FilterOptions.__annotations__}
+    chosen["temperature"] = parse_value("temperature", options.temperature)
+    return chosen
 
 
 def add_model(parser: Parser) -> None:

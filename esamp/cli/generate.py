@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from esamp.callbacks import Callback, GenerateStart, JSONLWriter
 from esamp.candidates import Filters
-from esamp.cli.arguments import add_filters, add_model, add_sampler, make_sampler
+from esamp.cli.arguments import add_filters, add_model, add_sampler, filter_options, make_sampler
 from esamp.cli.console import make_console, show_prompt, show_samples, show_scores, show_selection
 from esamp.cli.files import check_writable
 from esamp.cli.parsing import Parser
@@ -18,7 +18,6 @@ from esamp.cli.quiet import quiet
 from esamp.cli.runs import timed_run
 from esamp.cli.spelling import Spelling
 from esamp.metrics import Embedder, MiniLM, score
-from esamp.schedules import parse_value
 from esamp.selection import parse_selector, selectors
 
 __all__ = ["parser", "run"]
@@ -119,8 +118,7 @@ class _Lines(Callback):
 
 def _generate(options: Any, lines: _Lines) -> None:
     prompts = _prompts(options.prompts, options.prompts_file)
-    temperature = parse_value("temperature", options.temperature)
-    filters = Filters(temperature, options.top_k, options.top_p, options.min_p)
+    filters = filter_options(options)
     how: str | None = options.select
     selector = None if how is None else parse_selector(how)
     sampler = make_sampler(options)
@@ -131,10 +129,7 @@ def _generate(options: Any, lines: _Lines) -> None:
         "n": options.n,
         "waves": options.waves,
         "max_new_tokens": options.max_new_tokens,
-        "temperature": temperature,
-        "top_k": options.top_k,
-        "top_p": options.top_p,
-        "min_p": options.min_p,
+        **filters,
         "seed": options.seed,
         "stop": options.stop,
         "batch_size": options.batch_size,
@@ -142,7 +137,7 @@ def _generate(options: Any, lines: _Lines) -> None:
     }
     console = make_console()
     console.print(f"Pipeline of a decode step, {options.model}, seed {options.seed}", style="bold", markup=False)
-    console.print(sampler.describe(filters), "", sep="\n", markup=False)
+    console.print(sampler.describe(Filters(**filters)), "", sep="\n", markup=False)
     name = "ESamp" if explores else "plain"
     callbacks = [JSONLWriter(options.json), lines] if options.json else [lines]
     explored = timed_run(sampler, prompts, name, callbacks, **arguments)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from esamp.candidates import MIN_TEMPERATURE
+from esamp.candidates import MIN_TEMPERATURE, FilterOptions
 from esamp.checks import check_choice, check_flag, check_integer, check_number
 from esamp.cli.arguments import add_filters, add_sampler
 from esamp.cli.parsing import Parser
@@ -33,7 +33,7 @@ _KEYS = (
     "grid",
     "arms",
 )
-_OPTIONS = ("temperature", "top_k", "top_p", "min_p", "waves")
+_OPTIONS = (*FilterOptions.__annotations__, "waves")
 _DEFAULT_TEMPERATURES = (0.6, 0.8, 1.0, 1.2, 1.4)
 
 

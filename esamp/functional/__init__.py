@@ -7,6 +7,15 @@ tensor([[0.5000, 0.0000]])
 """
 
 from esamp.functional.distributions import entropy, kl_divergence, masked_log_softmax
+from esamp.functional.filters import (
+    atypical,
+    below_epsilon,
+    below_eta,
+    below_min_p,
+    below_n_sigma,
+    below_top_k,
+    outside_nucleus,
+)
 from esamp.functional.fusion import beta_mix, subtraction
 from esamp.functional.gated import gated_energy
 from esamp.functional.looking import surely_all, surely_finite, surely_none
@@ -15,6 +24,12 @@ from esamp.functional.objective import closed_form, log_partition, objective, re
 from esamp.functional.roots import bisect
 
 __all__ = [
+    "atypical",
+    "below_epsilon",
+    "below_eta",
+    "below_min_p",
+    "below_n_sigma",
+    "below_top_k",
     "beta_mix",
     "bisect",
     "closed_form",
@@ -25,6 +40,7 @@ __all__ = [
     "log_partition",
     "masked_log_softmax",
     "objective",
+    "outside_nucleus",
     "reward",
     "subtraction",
     "surely_all",

@@ -87,12 +87,17 @@ def fusible(draw: Draw, dtype: torch.dtype = torch.float64, low: float = 0.0, hi
 
 @st.composite
 def filters(draw: Draw) -> Filters:
-    """Temperature and any combination of top-k, top-p and min-p, their edge values often."""
+    """Temperature and any combination of the filters, their edge values often."""
     return Filters(
         draw(st.sampled_from([1.0, 0.5, 0.7, 2.0]) | st.floats(0.05, 20.0)),
         draw(st.none() | st.integers(1, 40)),
         draw(st.none() | st.sampled_from([1.0, 0.999, 1e-9]) | st.floats(0.01, 1.0)),
         draw(st.none() | st.sampled_from([0.0, 0.05, 0.999]) | st.floats(0.0, 0.99)),
+        draw(st.none() | st.sampled_from([1.0, 0.2, 0.95]) | st.floats(0.01, 1.0)),
+        draw(st.none() | st.sampled_from([0.0, 3e-4, 0.1]) | st.floats(0.0, 0.99)),
+        draw(st.none() | st.sampled_from([0.0, 3e-4, 0.1]) | st.floats(0.0, 0.99)),
+        draw(st.none() | st.sampled_from([0.5, 1.0, 2.0])),
+        draw(st.none() | st.sampled_from([1.0, 0.5])),
     )
 
 

@@ -65,8 +65,16 @@ FIELDS: Mapping[str, Field] = MappingProxyType(
     | _honoured("transformers starts an empty prompt with it", "bos_token_id")
     | _honoured("n, the samples of a prompt, which share one distiller", "num_return_sequences")
     | _honoured("temperature of the candidates and of the draw", "temperature")
-    | _honoured("a filter on the reference logits; transformers' default for top_k is 50", "top_k", "top_p", "min_p")
-    | _honoured("transformers' own warper chooses the candidates", "top_h", "typical_p", "epsilon_cutoff", "eta_cutoff")
+    | _honoured(
+        "a filter on the reference logits; transformers' default for top_k is 50",
+        "top_k",
+        "top_p",
+        "min_p",
+        "typical_p",
+        "epsilon_cutoff",
+        "eta_cutoff",
+    )
+    | _honoured("transformers' own warpers choose the candidates", "top_h")
     | _honoured(
         _PROCESSOR,
         "min_length",
@@ -141,7 +149,7 @@ FIELDS: Mapping[str, Field] = MappingProxyType(
 """Every field of GenerationConfig; of transformers' releases known here none is left out."""
 
 # Warpers that have no counterpart in `Filters`, and the values with which transformers leaves them out.
-_OTHER_WARPERS = {"top_h": (None,), "typical_p": (None, 1.0), "epsilon_cutoff": (None, 0.0), "eta_cutoff": (None, 0.0)}
+_OTHER_WARPERS = {"top_h": (None,)}
 
 
 def check_generation_config(config: GenerationConfig) -> None:
@@ -178,7 +186,15 @@ def filters_of(config: GenerationConfig, vocabulary: int) -> Filters:
     temperature = 1.0 if config.temperature is None else config.temperature
     if warpers_of(config):
         return Filters(temperature, top_k=config.top_k or vocabulary)
-    return Filters(temperature, config.top_k or None, config.top_p, config.min_p)
+    return Filters(
+        temperature,
+        config.top_k or None,
+        config.top_p,
+        config.min_p,
+        config.typical_p,
+        config.epsilon_cutoff,
+        config.eta_cutoff,
+    )
 
 
 def warpers_of(config: GenerationConfig) -> list[str]:
