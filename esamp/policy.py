@@ -12,7 +12,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from esamp.candidates import Candidates, Filters
-from esamp.draw import gumbel_argmax
+from esamp.draws.base import Drawing
 from esamp.functional import masked_log_softmax
 from esamp.rows import Rows
 
@@ -50,13 +50,10 @@ class Fused:
     error_norm: Float[Tensor, " rows"]
     kl: Float[Tensor, " rows"]
 
-    def draw(self, seed: int, rows: Rows) -> Drawn:
-        """Draw one token for each row: a function of (seed, sample, step, token id) and the distribution alone."""
-        candidates = self.candidates
-        place = gumbel_argmax(
-            self.log_probs, candidates.ids, seed, rows.sample, rows.step, whole_vocabulary=candidates.whole_vocabulary
-        ).unsqueeze(-1)
-        return Drawn(candidates.ids.gather(-1, place).squeeze(-1), self.log_probs.gather(-1, place).squeeze(-1))
+    def draw(self, drawing: Drawing, rows: Rows, place: Int[Tensor, " rows"]) -> Drawn:
+        """Draw one token for each row; `place` is that of the row among all of its batch."""
+        drawn = drawing(self.log_probs, self.candidates, rows, place).unsqueeze(-1)
+        return Drawn(self.candidates.ids.gather(-1, drawn).squeeze(-1), self.log_probs.gather(-1, drawn).squeeze(-1))
 
 
 class DecodePolicy(ABC):

@@ -15,6 +15,7 @@ from torch import Tensor
 from esamp.candidates import MIN_TEMPERATURE, Filters
 from esamp.checks import check_flag, check_integer, check_number
 from esamp.draw import MAX_SEED
+from esamp.draws import TokenDraw, draws
 from esamp.engines.huggingface.engine import HuggingFaceEngine, Prompt
 from esamp.engines.huggingface.loop import Batch
 from esamp.engines.huggingface.supervisor import Supervisor
@@ -53,6 +54,7 @@ class Request:
         max_new_tokens: longest sample.
         filters: temperature and filters.
         seed: of the draws.
+        draw: how tokens are drawn.
         beta: β of each sample, float32 [prompts, n]; n is the largest of `counts`.
         schedule: β as a function of the step, instead; None: `beta` alone counts.
         plain: β is the number 0: plain sampling without a distiller.
@@ -73,6 +75,7 @@ class Request:
     max_new_tokens: int
     filters: Filters
     seed: int
+    draw: TokenDraw
     beta: Float[Tensor, "prompts n"]
     schedule: Schedule | None
     plain: bool
@@ -96,6 +99,7 @@ class Request:
         max_new_tokens: int,
         filters: Filters,
         seed: int,
+        draw: TokenDraw,
         beta: Beta,
         sharing: Sharing,
         domains: Sharing | None,
@@ -137,6 +141,7 @@ class Request:
             max_new_tokens,
             filters,
             seed,
+            draw,
             _beta_per_sample(beta, len(texts), max(counts)),
             beta if callable(beta) else None,
             isinstance(beta, int | float) and beta == 0,
@@ -178,8 +183,10 @@ class Request:
             beta=self.beta[chosen].gather(1, place.clamp(max=self.beta.shape[1] - 1)),
             counts=counts,
             first_sample=start,
+            total=total,
             max_new_tokens=self.max_new_tokens,
             seed=self.seed,
+            draw=self.draw,
             stop=self.stop,
             eos=self.eos,
             learn_prompt=self.learn_prompt and wave == 0 and not self.plain,
@@ -201,6 +208,7 @@ class Request:
             "max_new_tokens": self.max_new_tokens,
             **self.filters.settings(),
             "seed": self.seed,
+            "draw": draws.name_of(self.draw),
             "beta": _plain(self.beta) if self.schedule is None else name_value(self.schedule),
             "waves": self.waves,
             "groups": self.groups,

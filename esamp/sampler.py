@@ -28,6 +28,7 @@ from esamp.callbacks.base import check_callbacks
 from esamp.candidates import Filters
 from esamp.checks import check_choice, check_flag, check_integer
 from esamp.distillers import Distiller, distillers
+from esamp.draws import TokenDraw, draws
 from esamp.engines.huggingface.custom_generate import GenerateCall
 from esamp.engines.huggingface.engine import HuggingFaceEngine, Prompt
 from esamp.engines.huggingface.loading import load
@@ -52,6 +53,8 @@ class ESampSampler:
         distiller: predicts hᴸ from h¹: a `Distiller`, its class, or a name ("mlp").
         fusion: tilts the logits: a `NoveltyFusion`, its class, or a name ("beta_mix").
         scheduler: when the distiller's work runs: an `OverlapScheduler`, its class, or a name ("synchronous", "auto").
+        draw: how tokens are drawn from what the fusion gives: a `TokenDraw`, its class, or a name ("gumbel",
+            "arithmetic").
         beta: exploration strength β >= 0, or a schedule over the steps of a sample (`esamp.schedules`); 0 is plain
             sampling. `generate` can override it.
         warmup: updates of a prompt's distiller before its fusion starts.
@@ -77,6 +80,7 @@ class ESampSampler:
         distiller: Distiller | type[Distiller] | str = "recursive_least_squares",
         fusion: NoveltyFusion | type[NoveltyFusion] | str = "beta_mix",
         scheduler: OverlapScheduler | type[OverlapScheduler] | str = "synchronous",
+        draw: TokenDraw | type[TokenDraw] | str = "gumbel",
         beta: float | Schedule = 0.25,
         warmup: int = 1,
         filtering: str = "post-filter",
@@ -87,6 +91,7 @@ class ESampSampler:
         self.distiller = distillers.build(distiller)
         self.fusion = fusions.build(fusion)
         self.scheduler = schedulers.build(scheduler)
+        self.draw = draws.build(draw)
         self.beta = beta if callable(beta) else check_beta(beta)
         self.warmup = check_integer("warmup", warmup, low=1, hint="an untrained distiller is noise")
         self.filtering = check_choice("filtering", filtering, ("post-filter", "pre-filter"))
@@ -121,7 +126,7 @@ class ESampSampler:
         """
         # What is misspelt is told before a model is read, which may take minutes.
         inspect.signature(cls).bind(model, None, **parts)
-        zoos = {"distiller": distillers, "fusion": fusions, "scheduler": schedulers}
+        zoos = {"distiller": distillers, "fusion": fusions, "scheduler": schedulers, "draw": draws}
         zoos |= {"sharing": sharings, "domains": sharings}
         parts |= {name: zoo.build(parts[name]) for name, zoo in zoos.items() if parts.get(name) is not None}
         return cls(*load(model, dtype, device), **parts)
@@ -204,6 +209,7 @@ class ESampSampler:
                 filter_temperature,
             ),
             seed=seed,
+            draw=self.draw,
             beta=self.beta if beta is None else beta,
             sharing=self.sharing,
             domains=self.domains,
@@ -260,6 +266,7 @@ class ESampSampler:
             max_new_tokens=call.max_new_tokens,
             filters=call.filters,
             seed=seed,
+            draw=self.draw,
             beta=self.beta if beta is None else beta,
             sharing=self.sharing,
             domains=self.domains,
@@ -326,5 +333,5 @@ class ESampSampler:
         else:
             yield f"{fuse}, on the whole vocabulary"
             yield f"{select} of the fused logits"
-        yield "draw: Gumbel-max from softmax(fused / temperature), keyed by (seed, sample, step, token id)"
+        yield f"draw: {type(self.draw).__name__} from softmax(fused / temperature), keyed by (seed, sample, step)"
         yield "learn: one step on (shallow, deep) of the living rows, finished before the next prediction"

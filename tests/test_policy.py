@@ -6,7 +6,8 @@ import torch
 from scipy import stats
 
 from esamp.candidates import Filters
-from esamp.policy import Fused, PlainPolicy
+from esamp.draws import GumbelDraw
+from esamp.policy import Drawn, Fused, PlainPolicy
 from esamp.rows import Rows
 
 _LOGITS = torch.randn(6, 30, generator=torch.Generator().manual_seed(0))
@@ -24,6 +25,10 @@ def _plain(filters: Filters, logits: torch.Tensor = _LOGITS) -> Fused:
     policy = PlainPolicy(filters)
     policy.begin(_deep(len(logits)), _rows(len(logits)))
     return policy.fuse(_deep(len(logits)), logits)
+
+
+def _draw(fused: Fused, seed: int, rows: Rows) -> Drawn:
+    return fused.draw(GumbelDraw().begin(seed, rows.sample, rows.sample), rows, rows.sample)
 
 
 def test_plain_sampling_is_the_softmax_of_what_the_filters_keep() -> None:
@@ -48,7 +53,7 @@ def test_plain_sampling_has_no_novelty_no_tilt_and_no_losses() -> None:
 def test_draws_are_tokens_of_the_candidates_with_their_log_probs() -> None:
     fused = _plain(Filters(top_k=3))
     for seed in range(20):
-        drawn = fused.draw(seed, _rows(6))
+        drawn = _draw(fused, seed, _rows(6))
         for row, token in enumerate(drawn.tokens.tolist()):
             (place,) = (fused.candidates.ids[row] == token).nonzero().flatten()
             assert drawn.log_probs[row] == fused.log_probs[row, place]
@@ -58,8 +63,8 @@ def test_a_wider_filter_that_keeps_the_token_draws_it_too() -> None:
     """The noise belongs to the token, not to its place in the list: unlikely rivals do not reshuffle the draw."""
     same = []
     for seed in range(50):
-        narrow = _plain(Filters(min_p=0.01), 4 * _LOGITS).draw(seed, _rows(6))
-        wide = _plain(Filters(), 4 * _LOGITS).draw(seed, _rows(6))
+        narrow = _draw(_plain(Filters(min_p=0.01), 4 * _LOGITS), seed, _rows(6))
+        wide = _draw(_plain(Filters(), 4 * _LOGITS), seed, _rows(6))
         same.append((narrow.tokens == wide.tokens).float().mean())
     assert sum(same) / len(same) > 0.9
 
@@ -67,7 +72,7 @@ def test_a_wider_filter_that_keeps_the_token_draws_it_too() -> None:
 def test_draws_follow_the_fused_distribution() -> None:
     draws = 20_000
     fused = _plain(Filters(temperature=0.8, top_p=0.9), _LOGITS[:1].expand(draws, -1))
-    tokens = fused.draw(11, _rows(draws)).tokens
+    tokens = _draw(fused, 11, _rows(draws)).tokens
     ids, probs = fused.candidates.ids[0], fused.log_probs[0].double().softmax(-1)
     counts = tokens.bincount(minlength=30)[ids]
     assert int(counts.sum()) == draws

@@ -30,6 +30,7 @@ def add_sampler(parser: Parser) -> None:
     _add_part(group, "distiller", "what predicts the last hidden state")
     _add_part(group, "fusion", "how the prediction tilts the logits")
     _add_part(group, "scheduler", "when the distiller works")
+    _add_part(group, "draw", "how tokens are drawn")
     _add_part(group, "sharing", "which prompts share a distiller")
     _add_part(group, "domains", "which prompts are of one domain, for a hierarchical distiller with such a level")
     group.add_argument(

@@ -17,6 +17,7 @@ import jsonargparse
 import yaml
 
 from esamp.distillers import distillers
+from esamp.draws import draws
 from esamp.fusion import fusions
 from esamp.registry import Registry
 from esamp.schedulers import schedulers
@@ -28,6 +29,7 @@ PARTS: dict[str, Registry[Any]] = {
     "distiller": distillers,
     "fusion": fusions,
     "scheduler": schedulers,
+    "draw": draws,
     "sharing": sharings,
     "domains": sharings,
 }

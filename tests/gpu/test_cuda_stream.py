@@ -14,6 +14,7 @@ from esamp import ESampSampler
 from esamp.bank import Bank
 from esamp.candidates import Filters
 from esamp.distillers import Distiller, LowRankDistiller
+from esamp.draws import GumbelDraw
 from esamp.explorer import Explorer
 from esamp.fusion import BetaMix
 from esamp.head import Head
@@ -128,7 +129,7 @@ class _Mind:
     def step(self) -> list[Tensor]:
         self.explorer.begin(self.shallow, self.rows)
         fused = self.explorer.fuse(self.deep, self.head.full(self.deep))
-        drawn = fused.draw(3, self.rows)
+        drawn = fused.draw(GumbelDraw().begin(3, self.rows.sample, self.rows.sample), self.rows, self.rows.sample)
         self.explorer.learn(self.deep, drawn.tokens)
         return [drawn.tokens, fused.log_probs, self.explorer.losses()]
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from esamp.callbacks.base import StepRecord
+from esamp.draws import GumbelDraw, TokenDraw
 from esamp.engines.huggingface.cache import expand, keep_rows, order_of_kept
 from esamp.engines.huggingface.engine import HuggingFaceEngine
 from esamp.engines.huggingface.history import History
@@ -34,8 +35,10 @@ class Batch:
         beta: β of each sample, float32 [prompts, n]; n is the largest of `counts`.
         counts: samples of each prompt, int64 [prompts].
         first_sample: sample index of the first of each prompt's samples, int64 [prompts].
+        total: samples of each prompt over all waves, int64 [prompts].
         max_new_tokens: longest sample.
         seed: of the draws.
+        draw: how tokens are drawn.
         stop: strings that end a sample.
         eos: token ids that end a sample.
         learn_prompt: let the policy learn from the prompt's own positions before the first token is drawn.
@@ -48,8 +51,10 @@ class Batch:
     beta: Tensor
     counts: Tensor
     first_sample: Tensor
+    total: Tensor
     max_new_tokens: int
     seed: int
+    draw: TokenDraw = field(default_factory=GumbelDraw)
     stop: Sequence[str] = ()
     eos: frozenset[int] = frozenset()
     learn_prompt: bool = False
@@ -81,6 +86,8 @@ class DecodeLoop:
         taken = torch.arange(batch.n) < batch.counts.unsqueeze(1)
         self._place = taken.flatten().nonzero().squeeze(1).to(engine.device)
         self.rows = self._seats if bool(taken.all()) else self._seats[self._place]
+        total = batch.total.to(engine.device).repeat_interleave(batch.n)
+        self._drawing = batch.draw.begin(batch.seed, self._seats.sample, total)
         self._taps = Taps(engine.model, sequences=batch.learn_prompt)
         self._step = 0
         self._learnt: int | None = None
@@ -111,7 +118,7 @@ class DecodeLoop:
         supervisor = self.batch.supervisor
         reference = self._logits if supervisor is None else supervisor.treat(place, self._logits)
         fused = self.policy.fuse(self._deep, reference)
-        drawn = fused.draw(self.batch.seed, rows)
+        drawn = fused.draw(self._drawing, rows, place)
         self._write_loss()
         self.policy.learn(self._deep, drawn.tokens)
         self._learnt = step

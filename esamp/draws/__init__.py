@@ -1,0 +1,7 @@
+"""How tokens are drawn from the distribution of a step."""
+
+from esamp.draws.arithmetic import ArithmeticDraw
+from esamp.draws.base import Drawing, TokenDraw, draws
+from esamp.draws.gumbel import GumbelDraw
+
+__all__ = ["ArithmeticDraw", "Drawing", "GumbelDraw", "TokenDraw", "draws"]

@@ -1,0 +1,43 @@
+"""Independent draws."""
+
+from __future__ import annotations
+
+from typing import final
+
+from jaxtyping import Float, Int
+from torch import Tensor
+from typing_extensions import override
+
+from esamp.candidates import Candidates
+from esamp.draw import gumbel_argmax
+from esamp.draws.base import Drawing, TokenDraw, draws
+from esamp.rows import Rows
+
+__all__ = ["GumbelDraw"]
+
+
+@final
+@draws.register("gumbel")
+class GumbelDraw(TokenDraw):
+    """argmax of log p + Gumbel noise keyed by (seed, sample, step, token id): samples are independent of each other."""
+
+    @override
+    def begin(self, seed: int, sample: Int[Tensor, " places"], total: Int[Tensor, " places"]) -> Drawing:
+        return _Noise(seed)
+
+
+@final
+class _Noise(Drawing):
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    @override
+    def __call__(
+        self,
+        log_probs: Float[Tensor, "rows candidates"],
+        candidates: Candidates,
+        rows: Rows,
+        place: Int[Tensor, " rows"],
+    ) -> Int[Tensor, " rows"]:
+        whole = candidates.whole_vocabulary
+        return gumbel_argmax(log_probs, candidates.ids, self.seed, rows.sample, rows.step, whole_vocabulary=whole)
