@@ -67,9 +67,9 @@ class _Context:
 class Explorer(DecodePolicy):
     """ESamp's decode step for a bank of groups.
 
-    A group is sampled without fusion until its distiller has had `warmup` updates, and in a step in which its
-    prediction is not finite; then, or when its loss is not finite, its slot is reset and counted in `resets`. All of
-    that is done by masks: other groups never notice, and nothing is read back from the device.
+    A group is sampled without fusion until its distiller has had `warmup` updates (or is trusted without any), and in a
+    step in which its prediction is not finite; then, or when its loss is not finite, its slot is reset and counted in
+    `resets`. All of that is done by masks: other groups never notice, and nothing is read back from the device.
 
     Args:
         bank: distiller, fusion and head, one slot a group.
@@ -131,7 +131,8 @@ class Explorer(DecodePolicy):
         grouped = self.scheduler.wait(step.prediction).predicted
         predicted = rows.gather(self.bank.distiller.revise(grouped, self._scatter(rows, deep)))
         norm = error_norm(deep, predicted)
-        ready, sound, broken = self.bank.updates >= self.warmup, step.sound, self._no_group
+        ready = (self.bank.updates >= self.warmup) | self.bank.distiller.trusted
+        sound, broken = step.sound, self._no_group
         if not (surely_all(sound) and surely_finite(norm)):
             norm = norm.masked_fill(~sound, torch.nan)
             # Where the norm overflows, the logits of the prediction may overflow too.

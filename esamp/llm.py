@@ -75,6 +75,10 @@ def _unread() -> GatedMLP:
     raise ValueError("this engine does not read the last MLP of its model")
 
 
+def _no_norm() -> Callable[[Tensor], Tensor]:
+    raise ValueError("this engine does not read the final norm of its model")
+
+
 @dataclass(frozen=True)
 class FrozenLLM:
     """The LLM's frozen weights, as far as distillers have a use for them.
@@ -83,7 +87,10 @@ class FrozenLLM:
         head: the LM head.
         last_mlp: reads the gated MLP of the last decoder layer when a distiller asks for it; raises a ValueError that
             says why where there is none that can be read.
+        final_norm: reads what stands between the last decoder layer and the head, a function of hidden states [..., d];
+            raises a ValueError that says why where there is none that can be read.
     """
 
     head: Head
     last_mlp: Callable[[], GatedMLP] = _unread
+    final_norm: Callable[[], Callable[[Tensor], Tensor]] = _no_norm

@@ -21,6 +21,7 @@ from transformers import (
 )
 from transformers.generation.streamers import BaseStreamer
 from transformers.generation.utils import GenerateDecoderOnlyOutput
+from typing_extensions import override
 
 from esamp.bank import Bank
 from esamp.callbacks import Callback, ProgressBar
@@ -32,10 +33,12 @@ from esamp.draws import TokenDraw, draws
 from esamp.engines.huggingface.custom_generate import GenerateCall
 from esamp.engines.huggingface.engine import HuggingFaceEngine, Prompt
 from esamp.engines.huggingface.loading import load
+from esamp.exploration import Exploration
 from esamp.fusion import NoveltyFusion, fusions
 from esamp.generation import Generation
 from esamp.request import Beta, Request, check_beta
 from esamp.result import GenerationResult
+from esamp.samplers import Sampler, samplers
 from esamp.schedulers import OverlapScheduler, schedulers
 from esamp.schedules import Schedule, name_value
 from esamp.sharing import Sharing, sharings
@@ -44,7 +47,7 @@ __all__ = ["ESampSampler"]
 
 
 @final
-class ESampSampler:
+class ESampSampler(Sampler):
     """Exploratory Sampling (arXiv 2604.24927): n samples of a prompt that avoid what the others have made predictable.
 
     Args:
@@ -131,6 +134,7 @@ class ESampSampler:
         parts |= {name: zoo.build(parts[name]) for name, zoo in zoos.items() if parts.get(name) is not None}
         return cls(*load(model, dtype, device), **parts)
 
+    @override
     def generate(
         self,
         prompts: Prompt | Sequence[Prompt],
@@ -281,6 +285,7 @@ class ESampSampler:
         self._run(replace(request, eos=call.eos), None, check_callbacks(callbacks))
         return call.output()
 
+    @override
     def describe(self, filters: Filters | None = None) -> str:
         """The pipeline of one decode step, in order, a line a stage."""
         stages = self._stages(filters or Filters(min_p=0.05))
@@ -293,18 +298,16 @@ class ESampSampler:
         recipe.memory(self.engine.head.weight.shape[1])
 
     def _run(self, request: Request, state: Sequence[Bank] | None, callbacks: list[Callback]) -> GenerationResult:
-        generation = Generation(
+        method = Exploration(
             self.engine,
-            request,
             self.distiller,
             self.fusion,
             self.scheduler,
-            self.warmup,
-            self.filtering == "pre-filter",
-            self._settings(request),
-            callbacks,
+            warmup=self.warmup,
+            prefilter=self.filtering == "pre-filter",
+            given=state,
         )
-        return generation.run(state)
+        return Generation(self.engine, request, method, self._settings(request), callbacks).run()
 
     def _settings(self, request: Request) -> dict[str, Any]:
         parts = {
@@ -335,3 +338,6 @@ class ESampSampler:
             yield f"{select} of the fused logits"
         yield f"draw: {type(self.draw).__name__} from softmax(fused / temperature), keyed by (seed, sample, step)"
         yield "learn: one step on (shallow, deep) of the living rows, finished before the next prediction"
+
+
+samplers.register("esamp")(ESampSampler)

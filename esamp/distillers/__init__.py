@@ -2,6 +2,7 @@
 
 from esamp.distillers.base import Distiller, distillers
 from esamp.distillers.choice_memory import ChoiceMemoryDistiller
+from esamp.distillers.early_exit import EarlyExitDistiller
 from esamp.distillers.frozen import FrozenDistiller
 from esamp.distillers.gradient import GradientDistiller
 from esamp.distillers.hierarchical import HierarchicalDistiller
@@ -17,6 +18,7 @@ __all__ = [
     "ChoiceMemoryDistiller",
     "Distiller",
     "DistillerWrapper",
+    "EarlyExitDistiller",
     "FrozenDistiller",
     "GradientDistiller",
     "HierarchicalDistiller",

@@ -33,6 +33,9 @@ class Distiller(nn.Module, ABC):
     shares_state: bool = False
     """True where slots learn from each other by design (a trunk); everything else keeps groups apart."""
 
+    trusted: bool = False
+    """True where a prediction counts before any update, since it is not learnt."""
+
     @abstractmethod
     def setup(self, hidden_size: int, groups: int, device: torch.device | str = "cpu") -> None:
         """Create the state for `groups` slots of width d = `hidden_size`, as good as new.

@@ -88,7 +88,7 @@ def ready(recipe: Distiller, groups: int = GROUPS) -> Distiller:
     vocabulary = torch.randn(3 * WIDTH, WIDTH, generator=generator)
     gate, up, down = torch.randn(3, 2 * WIDTH, WIDTH, generator=generator)
     mlp = GatedMLP(gate, up, down.T, gain=torch.ones(WIDTH), stream=10.0)
-    recipe.bind(FrozenLLM(Head(vocabulary), lambda: mlp))
+    recipe.bind(FrozenLLM(Head(vocabulary), lambda: mlp, lambda: lambda hidden: hidden / (1 + hidden.abs())))
     recipe.setup(WIDTH, groups)
     return recipe
 

@@ -41,7 +41,7 @@ _SMALL: dict[str, Any] = {
 }
 
 # Excused by design, each from what it says of itself.
-_EXCUSED = {("frozen", LEARNING_CONTRACT), ("vocabulary", LOSS_CONTRACT)}
+_EXCUSED = {("early_exit", LEARNING_CONTRACT), ("frozen", LEARNING_CONTRACT), ("vocabulary", LOSS_CONTRACT)}
 _EXCUSED |= {("hierarchical", contract) for contract in ISOLATION_CONTRACTS}
 
 _ALL = [*DISTILLER_CONTRACTS, *ISOLATION_CONTRACTS, LOSS_CONTRACT, LEARNING_CONTRACT]

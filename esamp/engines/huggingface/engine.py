@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from transformers import Cache, PreTrainedModel, PreTrainedTokenizerBase
 
 from esamp.engines.huggingface.adapters import without_wrapper
+from esamp.engines.huggingface.final_norm import read_final_norm
 from esamp.engines.huggingface.head import computes_in_half, read_head
 from esamp.engines.huggingface.last_mlp import read_last_mlp
 from esamp.engines.huggingface.sharding import check_sharding
@@ -66,7 +67,7 @@ class HuggingFaceEngine:
         self.model = model
         self.tokenizer = tokenizer
         self.head = read_head(model)
-        self.llm = FrozenLLM(self.head, cache(lambda: read_last_mlp(model)))
+        self.llm = FrozenLLM(self.head, cache(lambda: read_last_mlp(model)), cache(lambda: read_final_norm(model)))
         accepted = inspect.signature(model.forward).parameters
         self._cache_name = "cache_params" if "cache_params" in accepted else "past_key_values"
         self._takes_positions = "position_ids" in accepted
