@@ -20,6 +20,7 @@ from esamp.draws import TokenDraw
 from esamp.engines.huggingface.engine import HuggingFaceEngine
 from esamp.engines.huggingface.loading import load
 from esamp.engines.huggingface.loop import Batch
+from esamp.engines.huggingface.padding import left_padded
 from esamp.engines.huggingface.taps import evaluation_mode
 from esamp.functional import kl_divergence, masked_log_softmax
 from esamp.generation import Method
@@ -36,9 +37,9 @@ __all__ = ["ContrastiveSampler"]
 class ContrastiveSampler(PolicySampler):
     """Contrastive decoding (Li et al., arXiv 2210.15097): s = a log p - b log q on the tokens with p ≥ α max p.
 
-    p is the model's at temperature 1, q the amateur's at `amateur_temperature`; the draw is from softmax(s / T). The paper has a = b = 1 and searches with beams;
-    here it is sampled. O'Brien & Lewis (arXiv 2309.09117) have a = 1 + b, which is ESamp's own mix with the amateur in
-    the distiller's place. Filters, where they are given, act on p first.
+    p is the model's at temperature 1, q the amateur's at `amateur_temperature`; the draw is from softmax(s / T). The
+    paper has a = b = 1 and searches with beams; here it is sampled. O'Brien & Lewis (arXiv 2309.09117) have a = 1 + b:
+    ESamp's own mix, with the amateur in the distiller's place. Filters, where they are given, act on p first.
 
     Args:
         model: the expert: any decoder-only transformers model.
@@ -170,15 +171,8 @@ class _ContrastPolicy(DecodePolicy):
 
     def _prefill(self, step: _Step) -> Tensor:
         """The prompts, once each, then a row for each sample."""
-        prompts, longest, device = self.batch.prompts, self._length, step.seat.device
-        ids = torch.zeros(len(prompts), longest, dtype=torch.int64)
-        mask = torch.zeros(len(prompts), longest + self.batch.max_new_tokens, dtype=torch.int64)
-        mask[:, longest:] = 1
-        for row, prompt in enumerate(prompts):
-            ids[row, longest - len(prompt) :] = torch.tensor(prompt)
-            mask[row, longest - len(prompt) :] = 1
-        self._mask = mask.to(device)
-        logits, self._cache = self.recipe.amateur.forward(ids.to(device), self._mask[:, :longest], None)
+        ids, self._mask = left_padded(self.batch.prompts, self.batch.max_new_tokens, step.seat.device)
+        logits, self._cache = self.recipe.amateur.forward(ids, self._mask[:, : self._length], None)
         self._keep(step.rows.slot)
         return logits[step.rows.slot]
 

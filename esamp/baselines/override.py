@@ -33,7 +33,7 @@ __all__ = ["OverrideSampler"]
 class OverrideSampler(PolicySampler):
     """OverRIDE ("Diverse Text Decoding via Iterative Reweighting", ICLR 2026): sample i from softmax(z - λ Δᵢ₋₁(hᴸ)).
 
-    Δᵢ = Bᵢ Aᵢ hᴸ is a head of low rank over the vocabulary, one for each sample, and head i learns online, with Adam, to
+    Δᵢ = Bᵢ Aᵢ hᴸ is a head of low rank over the vocabulary, one for each sample, and head i learns online, by Adam, to
     predict what sample i draws: its loss is the cross-entropy of softmax(z + Δᵢ) on the drawn token. A starts from
     N(0, 0.02²), B from 0. The reweighted logits then go through temperature and filters. The first sample is plain.
 

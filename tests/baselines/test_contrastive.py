@@ -30,7 +30,8 @@ def test_every_token_is_drawn_from_the_contrast(a: float, b: float, tau: float) 
     sampler = ContrastiveSampler(
         MODEL, TOKENIZER, amateur=AMATEUR, expert_weight=a, amateur_weight=b, amateur_temperature=tau, alpha=0.2
     )
-    result = sampler.generate(["ab", "a longer one"], 3, max_new_tokens=8, temperature=0.7, min_p=None)
+    result = sampler.generate(["ab", "a longer one"], 3, max_new_tokens=8, temperature=0.7, min_p=None, stop="t")
+    assert len({len(sample.token_ids) for samples in result.samples for sample in samples}) > 1
     for samples, text in zip(result.samples, ("ab", "a longer one"), strict=True):
         prompt = sampler.engine.encode(text, templated=False)
         for sample in samples:
