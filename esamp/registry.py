@@ -5,13 +5,14 @@ from __future__ import annotations
 import importlib
 import inspect
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from esamp.checks import check_choice
 
 __all__ = ["Registry"]
 
 Part = TypeVar("Part")
+Kind = TypeVar("Kind", bound=type[Any])
 
 
 class Registry(Generic[Part]):
@@ -26,14 +27,14 @@ class Registry(Generic[Part]):
         self.base = base
         self._classes: dict[str, type[Part]] = {}
 
-    def register(self, name: str) -> Callable[[type[Part]], type[Part]]:
+    def register(self, name: str) -> Callable[[Kind], Kind]:
         """Class decorator that files a part under `name`.
 
         Raises:
             ValueError: the name is taken by another class.
         """
 
-        def file(cls: type[Part]) -> type[Part]:
+        def file(cls: Kind) -> Kind:
             if self._classes.setdefault(name, cls) is not cls:
                 raise ValueError(
                     f"{self.kind} name {name!r} is taken by {self._classes[name].__name__}; choose another"

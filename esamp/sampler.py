@@ -47,6 +47,7 @@ __all__ = ["ESampSampler"]
 
 
 @final
+@samplers.register("esamp")
 class ESampSampler(Sampler):
     """Exploratory Sampling (arXiv 2604.24927): n samples of a prompt that avoid what the others have made predictable.
 
@@ -338,6 +339,3 @@ class ESampSampler(Sampler):
             yield f"{select} of the fused logits"
         yield f"draw: {type(self.draw).__name__} from softmax(fused / temperature), keyed by (seed, sample, step)"
         yield "learn: one step on (shallow, deep) of the living rows, finished before the next prediction"
-
-
-samplers.register("esamp")(ESampSampler)

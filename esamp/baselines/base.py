@@ -84,7 +84,7 @@ class PolicySampler(Sampler):
         progress: bool = False,
         **filters: Unpack[FilterOptions],
     ) -> GenerationResult:
-        """Draw n samples of each prompt. The arguments are those of `ESampSampler.generate`, temperature and filters too.
+        """Draw n samples of each prompt. The arguments are those of `ESampSampler.generate`, filters too.
 
         Args:
             prompts: a prompt or a list of them.

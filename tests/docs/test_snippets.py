@@ -62,6 +62,15 @@ def test_parts_of_your_own_pass_the_suites_and_generate(
         sys.modules.pop(name, None)
 
 
+def test_the_baselines_generate_as_shown() -> None:
+    from esamp.testing.models import tiny_tokenizer
+
+    names = {"model": tiny_model(), "tokenizer": tiny_tokenizer(), "prompt": "one"}
+    for _, text in blocks("docs/baselines.md", "python"):
+        exec(compile(text, "docs/baselines.md", "exec"), names)
+    assert len(names["result"].samples[0]) == 8
+
+
 def test_the_simulated_device_tells_of_the_race(capsys: pytest.CaptureFixture[str]) -> None:
     ((_, text),) = blocks("docs/overlap.md", "python")
     exec(compile(text, "docs/overlap.md", "exec"), {})

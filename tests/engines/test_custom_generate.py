@@ -335,8 +335,8 @@ def test_guidance_by_hand_is_refused() -> None:
 
 
 def test_other_warpers_are_refused_before_a_fusion_over_the_vocabulary() -> None:
-    with pytest.raises(ValueError, match=r"^filtering must be 'post-filter' beside typical_p, got 'pre-filter'"):
-        inside(sampler_of(filtering="pre-filter"), typical_p=0.9)
+    with pytest.raises(ValueError, match=r"^filtering must be 'post-filter' beside top_h, got 'pre-filter'"):
+        inside(sampler_of(filtering="pre-filter"), top_h=0.9)
 
 
 def test_samples_of_different_lengths_need_padding() -> None:

@@ -74,8 +74,8 @@ class SequenceSearch(Sampler):
     """Searches for n different texts of each prompt, all of them at once.
 
     A beam that ends keeps its place and competes with what it was then. Samples come best first. The log-probabilities
-    of a search that does not draw are NaN; those under the LLM are always there. A prompt gets fewer than n samples only
-    where the model can say no more than that.
+    of a search that does not draw are NaN; those under the LLM are always there. A prompt gets fewer than n samples
+    only where the model can say no more than that.
 
     Args:
         model: any decoder-only transformers model.

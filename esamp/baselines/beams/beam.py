@@ -22,9 +22,9 @@ __all__ = ["BeamSampler"]
 class BeamSampler(SequenceSearch):
     """Beam search: in each step the n ways on of largest log p(text) / length^a, of all beams together.
 
-    Without ends of sequence it is that of transformers with num_beams = num_return_sequences = n. There a beam that ends
-    leaves the search and others go on in its place; here it keeps its place, as in stochastic beam search, so that the
-    three searches differ in nothing but their choice.
+    Without ends of sequence it is that of transformers with num_beams = num_return_sequences = n. There a beam that
+    ends leaves the search and others go on in its place; here it keeps its place, as in stochastic beam search, so that
+    the three searches differ in nothing but their choice.
 
     Args:
         model: any decoder-only transformers model.

@@ -23,10 +23,9 @@ __all__ = ["StochasticBeamSampler"]
 class StochasticBeamSampler(SequenceSearch):
     """Stochastic beam search (Kool et al., arXiv 1903.06059): n whole texts drawn from the LLM without replacement.
 
-    Gumbel-top-k over all texts, found from the top down: the perturbed log-probabilities of a beam's ways on are Gumbels
-    at φ' = φ + log p whose maximum is the beam's own G (Eq. 9-12): with Z their maximum,
-    G̃ = -log(exp(-G) - exp(-Z) + exp(-G')). The n largest go on. Samples come in the order of a draw without
-    replacement; with n = 1 it is plain sampling.
+    Gumbel-top-k over all texts, found from the top down: a beam's ways on have Gumbels G' at φ' = φ + log p, moved so
+    that their maximum Z becomes the beam's own G: G̃ = -log(exp(-G) - exp(-Z) + exp(-G')). The n largest go on. Samples
+    come in the order of a draw without replacement; with n = 1 it is plain sampling.
 
     Args:
         model: any decoder-only transformers model.
@@ -50,7 +49,7 @@ class StochasticBeamSampler(SequenceSearch):
 
     @override
     def choose(self, beams: Beams, seed: int) -> Choice:
-        prompts, n, vocabulary = beams.log_probs.shape
+        n, vocabulary = beams.log_probs.shape[1:]
         place = torch.arange(n, device=beams.score.device)
         noise = gumbel_noise_of_vocabulary(vocabulary, seed, place, beams.step)
         perturbed = beams.total.unsqueeze(-1) + beams.log_probs + noise
@@ -68,9 +67,9 @@ class StochasticBeamSampler(SequenceSearch):
 def conditioned(
     perturbed: Float[Tensor, "prompts n vocab"], maximum: Float[Tensor, "prompts n"]
 ) -> Float[Tensor, "prompts n vocab"]:
-    """Gumbels G' with maximum Z, moved so that their maximum is G (Kool et al., appendix B.3, which is stable).
+    """Gumbels G' with maximum Z, moved so that their maximum is G (Kool et al., in their stable form).
 
-    v = G - G' + log(1 - exp(G' - Z)), G̃ = G - max(0, v) - log(1 + exp(-|v|)); -inf stays -inf, and so do all where G is.
+    v = G - G' + log(1 - exp(G' - Z)), G̃ = G - max(0, v) - log(1 + exp(-|v|)); -inf stays -inf, as do all where G is.
     """
     top = maximum.unsqueeze(-1)
     possible = (perturbed > -torch.inf) & (top > -torch.inf)
