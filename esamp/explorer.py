@@ -131,9 +131,8 @@ class Explorer(DecodePolicy):
         grouped = self.scheduler.wait(step.prediction).predicted
         predicted = rows.gather(self.bank.distiller.revise(grouped, self._scatter(rows, deep)))
         norm = error_norm(deep, predicted)
-        ready, sound, broken = self.bank.updates >= self.warmup, step.sound, self._no_group
-        if self.bank.distiller.trusted:
-            ready = torch.ones_like(ready)
+        ready = (self.bank.updates >= self.warmup) | self.bank.distiller.trusted
+        sound, broken = step.sound, self._no_group
         if not (surely_all(sound) and surely_finite(norm)):
             norm = norm.masked_fill(~sound, torch.nan)
             # Where the norm overflows, the logits of the prediction may overflow too.

@@ -35,7 +35,8 @@ class Registry(Generic[Part]):
         """
 
         def file(cls: Kind) -> Kind:
-            if self._classes.setdefault(name, cls) is not cls:
+            filed: Any = cls  # the decorator gives the class back as what it is, not as a part of the zoo
+            if self._classes.setdefault(name, filed) is not cls:
                 raise ValueError(
                     f"{self.kind} name {name!r} is taken by {self._classes[name].__name__}; choose another"
                 )

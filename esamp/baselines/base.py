@@ -104,7 +104,8 @@ class PolicySampler(Sampler):
             TypeError: an argument is of the wrong type.
             ValueError: an argument is out of range, empty or contradictory, or a prompt does not fit the context.
         """
-        chosen = Filters(**{**DEFAULT_FILTERS, **filters})
+        options: Any = {**DEFAULT_FILTERS, **filters}
+        chosen = Filters(**options)
         most = n if isinstance(n, int) else max((count for count in n if isinstance(count, int)), default=1)
         request = plain_request(
             self.engine,

@@ -126,7 +126,8 @@ class _Override(Method):
     def policy(self, batch: Batch) -> DecodePolicy:
         recipe, before, each = self.recipe, self._wave, batch.n + 1
         weight, prompts = recipe.engine.head.weight, len(batch.prompts)
-        heads = ReweightingHeads(prompts * each, *weight.shape, recipe.rank, recipe.lr, weight.device)
+        vocabulary, hidden_size = weight.shape
+        heads = ReweightingHeads(prompts * each, vocabulary, hidden_size, recipe.rank, recipe.lr, weight.device)
         if before is not None and before.batch.first_prompt == batch.first_prompt:
             heads.take(before.heads, torch.arange(prompts) * each, before.last())
         self._wave = _Wave(heads, each, batch)
