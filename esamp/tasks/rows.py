@@ -8,8 +8,9 @@ import json
 import reprlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from io import TextIOBase
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any, cast
 
 __all__ = ["FORMATS", "Row", "read_rows"]
 
@@ -88,12 +89,12 @@ def read_rows(path: str | Path) -> Iterator[Row]:
     try:
         # gzip.open and open differ in nothing that counts here.
         with (gzip.open if packed else open)(file, "rt", encoding="utf-8", newline="") as stream:
-            yield from readers[suffix](cast(IO[str], stream), file.name)
+            yield from readers[suffix](cast(TextIOBase, stream), file.name)
     except (UnicodeDecodeError, gzip.BadGzipFile, EOFError, csv.Error) as error:
         raise ValueError(f"{file.name} cannot be read: {error}") from error
 
 
-def _json_lines(stream: IO[str], name: str) -> Iterator[Row]:
+def _json_lines(stream: TextIOBase, name: str) -> Iterator[Row]:
     for number, line in enumerate(stream, 1):
         if not line.strip():
             continue
@@ -104,7 +105,7 @@ def _json_lines(stream: IO[str], name: str) -> Iterator[Row]:
             raise ValueError(f"{where} is no JSON: {error}") from error
 
 
-def _json_list(stream: IO[str], name: str) -> Iterator[Row]:
+def _json_list(stream: TextIOBase, name: str) -> Iterator[Row]:
     try:
         loaded = json.load(stream)
     except json.JSONDecodeError as error:
@@ -115,7 +116,7 @@ def _json_list(stream: IO[str], name: str) -> Iterator[Row]:
         yield _row(each, f"{name}, entry {number}")
 
 
-def _csv(stream: IO[str], name: str) -> Iterator[Row]:
+def _csv(stream: TextIOBase, name: str) -> Iterator[Row]:
     reader = csv.DictReader(stream, strict=True)
     for values in reader:
         yield _row(

@@ -79,11 +79,11 @@ def _never_raises(make: Make) -> None:
 
 @contract("a verdict follows from the problem and the sample alone")
 def _pure(make: Make) -> None:
-    task, other = make(), make()
+    task = make()
+    problems = task.problems()[:_PROBLEMS]
     forwards = [verdict for _, _, verdict in _judged(task)]
-    other_problems = other.problems()[:_PROBLEMS]
-    backwards = [other.verify(problem, text) for problem in reversed(other_problems) for text in reversed(_TEXTS)]
-    require(forwards == backwards[::-1], "the same samples in another order are judged otherwise")
+    backwards = [task.verify(problem, text) for problem in reversed(problems) for text in reversed(_TEXTS)]
+    require(forwards == backwards[::-1], "the same samples, judged again in another order, have other verdicts")
 
 
 @contract("verify leaves the problem as it is")

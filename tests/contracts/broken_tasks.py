@@ -11,7 +11,7 @@ class Sound(Task):
     """Which number is meant?"""
 
     def problems(self) -> list[Problem]:
-        return [Problem(str(n), f"Say {n}.", [str(n)]) for n in range(40, 44)]
+        return [Problem(str(n), f"Say {n}.", [str(n)]) for n in (42, 40, 41, 43)]
 
     def verify(self, problem: Problem, text: str) -> Verdict:
         said = text.strip()

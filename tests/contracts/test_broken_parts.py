@@ -85,5 +85,5 @@ def test_a_frozen_distiller_may_be_excused_from_learning() -> None:
 
 def test_a_task_that_misjudges_a_right_sample_is_caught() -> None:
     check_task(broken_tasks.Sound, right=lambda problem: problem.reference[0])
-    with pytest.raises(ContractError, match=r"Sound breaks .*: the right sample of 40 is not: 400"):
+    with pytest.raises(ContractError, match=r"Sound breaks .*: the right sample of 42 is not: 420"):
         check_task(broken_tasks.Sound, right=lambda problem: problem.reference[0] + "0")

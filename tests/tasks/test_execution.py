@@ -107,7 +107,7 @@ def test_running_code_must_be_allowed() -> None:
 
 
 def test_a_solution_that_exits_before_its_tests_is_wrong() -> None:
-    task = HumanEval(path="sample", limit=1, allow_code_execution=True, timeout=120)
+    task = HumanEval(path="sample", limit=1, allow_code_execution=True, timeout=120.0)
     (problem,) = task.problems()
     verdict = task.verify(problem, "    raise SystemExit(0)\n")
     assert (verdict.correct, verdict.detail) == (False, "ended early with exit code 0")
