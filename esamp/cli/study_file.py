@@ -82,8 +82,7 @@ def make_study(
     """
     for key in read:
         check_choice(f"a key of {where!r}", key, _KEYS)
-    engine = str(read.get("engine", "huggingface"))
-    engines.resolve(engine)
+    engine = check_choice("engine", read.get("engine", "huggingface"), engines.names())
     of_all = {key: read[key] for key in ("max_new_tokens", "limit") if read.get(key) is not None}
     arms = read_arms(
         _list(read, "temperatures", _TEMPERATURES),
