@@ -54,7 +54,7 @@ def test_every_sample_is_a_row(esamp, study: Path, tmp_path: Path):
         (arm, *problem, seed, i) for arm in ARMS for problem in problems for seed in (0, 1) for i in (0, 1, 2)
     }
     assert len(found) == len(named) == 180
-    assert f"180 of 180 rows (100%)" in got.out
+    assert "180 of 180 rows (100%)" in got.out
     assert not (out / "partial").exists()
     for row in found:
         lengths = {len(row[name]) for name in ("token_ids", "log_probs", "reference_log_probs", "novelty", "kl")}
