@@ -1,36 +1,30 @@
-"""`esamp ablate`: a grid of parts × β × seeds against plain sampling over a sweep of temperatures."""
+"""`esamp ablate`: `esamp eval`, and what each arm gains in diversity over plain sampling at equal perplexity."""
 
 from __future__ import annotations
 
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
 from esamp.cli.console import make_console
-from esamp.cli.files import check_folder
+from esamp.cli.eval import asked_study, study_parser
+from esamp.cli.evaluation import Evaluation
 from esamp.cli.parsing import Parser
-from esamp.cli.quiet import quiet
-from esamp.cli.spelling import Spelling
-from esamp.cli.study_file import read_study
-from esamp.engines.huggingface.engine import HuggingFaceEngine
-from esamp.engines.huggingface.loading import load
-from esamp.metrics import MiniLM
+from esamp.metrics import Embedder, MiniLM
 from esamp.studies.figures import check_matplotlib, draw_frontier
-from esamp.studies.run import run_study
-from esamp.studies.store import CellStore, arrow
+from esamp.studies.rows import arrow, read_rows
+from esamp.studies.scores import score_table
 from esamp.studies.study import Study
 from esamp.studies.summary import markdown, summarise
 
 __all__ = ["parser", "run"]
 
 _DESCRIPTION = """\
-Runs every arm of a study with every seed, keeps each cell as parquet as soon as it is done, and writes a
-tidy table (table.parquet), the summary (summary.md) and the diversity-perplexity frontier (frontier.png,
-frontier.svg) to OUT. Run again, it goes on where it was stopped."""
+Runs a study as `esamp eval` does, into the same folder, then scores the diversity of its samples: a tidy
+table (table.parquet), the summary (summary.md) and the diversity-perplexity frontier (frontier.png,
+frontier.svg). Run again, it goes on where it was stopped; of a study that was run, it only writes these."""
 _EPILOG = """\
 a study is a YAML file:
-  prompts: [Tell me a joke, Name a colour]     (or prompts_file: FILE)
+  tasks: {prompts: {prompts: [Tell me a joke, Name a colour]}}
   n: 8
   seeds: [0, 1, 2]
   temperatures: [0.7, 1.0, 1.3]                (of plain sampling: the line to beat)
@@ -42,67 +36,41 @@ a study is a YAML file:
 
 def parser() -> Parser:
     """The options of `esamp ablate`."""
-    made = Parser("ablate", Spelling("study"), usage="STUDY.yaml [options]", description=_DESCRIPTION, epilog=_EPILOG)
-    options = made.group("study")
-    options.add_argument("--study", type=list[str], default=[], metavar="FILE", help="the study, a YAML file")
-    options.add_argument(
-        "--out", type=str, default=None, metavar="FOLDER", help="where the results go (runs/ablate/NAME OF THE STUDY)"
-    )
-    options.add_argument("--dtype", type=str, default="auto", help="of the model (auto: the checkpoint's own)")
-    options.add_argument("--device", type=str, default=None, help="cpu, cuda, ... (a GPU where there is one)")
-    return made
+    return study_parser("ablate", _DESCRIPTION, _EPILOG)
 
 
 def run(options: Any) -> int:
-    """Run what is missing, then report. Ctrl-C keeps every cell that is done and gives 130."""
-    if len(options.study) != 1:
-        raise ValueError(f"study must be one YAML file, got {options.study}; `esamp ablate --help` shows what is in it")
-    study = read_study(options.study[0])
-    out = check_folder("out", options.out or f"runs/ablate/{Path(options.study[0]).stem}")
+    """Run what is missing, then report. Ctrl-C and SIGTERM keep every sample and give 130 and 143."""
+    study = asked_study(options)
+    _check(study)
     check_matplotlib()
-    arrow()
-    store = CellStore(out / "cells")
-    try:
-        with quiet():
-            _run_cells(study, store, options)
-    except KeyboardInterrupt:
-        kept, cells = sum(store.has(cell) for cell in study.cells()), list(study.cells())
-        print(
-            f"esamp: interrupted; {kept} of {len(cells)} cells are kept in {out}, run it again to go on",
-            file=sys.stderr,
-        )
-        return 130
-    _report(study, store, out)
-    return 0
+    out = Path(options.out or f"runs/eval/{Path(options.study[0]).stem}")
+    evaluation = Evaluation(study, out)
+    embedder = MiniLM()
+    code = evaluation.run(options)
+    if code == 0 and evaluation.speaks and not options.dry_run:
+        _report(study, out, embedder)
+    return code
 
 
-def _run_cells(study: Study, store: CellStore, options: Any) -> None:
-    cells = list(study.cells())
-    missing = sum(not store.has(cell) for cell in cells)
-    samples = missing * len(study.prompts) * study.n
-    print(
-        f"{len(study.arms)} arms x {len(study.seeds)} seeds, {len(cells) - missing} cells of {len(cells)} done before; "
-        f"{samples} samples to draw",
-        flush=True,
-    )
-    if not missing:
-        return
-    engine = HuggingFaceEngine(*load(study.model, options.dtype, options.device))
-    spent, ran, start = 0.0, 0, time.perf_counter()
-    for done in run_study(study, engine, MiniLM(), store):
-        if done.seconds is None:
-            continue
-        spent, ran = time.perf_counter() - start, ran + 1
-        left = spent / ran * done.left / 60
-        print(
-            f"{missing - done.left}/{missing}  seed {done.cell.seed}  {done.cell.arm.name}: {done.seconds:.0f} s, "
-            f"about {left:.0f} min left",
-            flush=True,
-        )
+def _check(study: Study) -> None:
+    """There is a line to hold the arms against, and something to resample.
+
+    Raises:
+        ValueError: there is not.
+    """
+    sweep = [arm.name for arm in study.arms if arm.plain]
+    if len(sweep) < 2:
+        raise ValueError(f"temperatures must hold at least 2 to make a line of, got {sweep}")
+    problems = sum(len(task.problems) for task in study.tasks)
+    if problems < 2:
+        raise ValueError(f"tasks must hold at least 2 problems, got {problems}; intervals come from resampling them")
+    if study.n < 2:
+        raise ValueError(f"n must be at least 2, got {study.n}; diversity is between samples")
 
 
-def _report(study: Study, store: CellStore, out: Path) -> None:
-    table = store.table(study)
+def _report(study: Study, out: Path, embedder: Embedder) -> None:
+    table = score_table(study, read_rows(out), embedder)
     arrow().parquet.write_table(table, out / "table.parquet")
     summary = summarise(table.to_pylist())
     text = markdown(summary)

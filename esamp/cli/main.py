@@ -35,7 +35,8 @@ class Command:
 COMMANDS = {
     "generate": Command("esamp.cli.generate", "n samples of each prompt, ESamp beside plain sampling, with scores"),
     "demo": Command("esamp.cli.demo", "both methods on a few prompts with the embedded model, and a page to look at"),
-    "ablate": Command("esamp.cli.ablate", "a grid of parts, strengths and seeds against plain sampling, with figures"),
+    "eval": Command("esamp.cli.eval", "a grid of samplers, tasks and seeds: every sample a row, on many devices"),
+    "ablate": Command("esamp.cli.ablate", "the same, and what each arm gains over plain sampling, with figures"),
     "fit": Command("esamp.cli.fit", "trains a distiller on text, for a warm start"),
     "bench": Command("esamp.cli.bench", "what ESamp costs on this machine"),
 }

@@ -2,165 +2,170 @@
 
 from __future__ import annotations
 
-import itertools
-import json
+import inspect
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from esamp.candidates import MIN_TEMPERATURE, FilterOptions
-from esamp.checks import check_choice, check_flag, check_integer, check_number
-from esamp.cli.arguments import add_filters, add_sampler
-from esamp.cli.parsing import Parser
-from esamp.cli.spelling import PARTS, Spelling, read_yaml
-from esamp.schedules import parse_value
-from esamp.studies.arm import Arm
-from esamp.studies.study import Study
+from esamp.checks import check_choice, check_flag, check_integer
+from esamp.cli.spelling import read_yaml
+from esamp.cli.study_arms import read_arms
+from esamp.studies.engine import engines
+from esamp.studies.study import Study, StudyTask
+from esamp.tasks import tasks
 
-__all__ = ["read_study"]
+__all__ = ["make_study", "read_study"]
 
 _KEYS = (
     "model",
-    "prompts",
-    "prompts_file",
-    "chat",
+    "dtype",
+    "engine",
+    "tasks",
+    "limit",
     "n",
+    "seeds",
     "max_new_tokens",
     "batch_size",
-    "seeds",
     "temperatures",
     "common",
     "grid",
     "arms",
 )
-_OPTIONS = (*FilterOptions.__annotations__, "waves")
-_DEFAULT_TEMPERATURES = (0.6, 0.8, 1.0, 1.2, 1.4)
+_TEMPERATURES = (0.6, 0.8, 1.0, 1.2, 1.4)
+_BATCH_SIZE = 8
+_CODE = "allow_code_execution"
 
 
-def read_study(path: str) -> Study:
+def read_study(
+    path: str,
+    overrides: Mapping[str, Any] | None = None,
+    *,
+    limit: int | None = None,
+    allow_code_execution: bool = False,
+) -> Study:
     """The study that a file describes.
 
     Args:
-        path: a YAML file: `prompts` (a list) or `prompts_file`, `n`, `max_new_tokens`, `seeds`, `temperatures` of plain
-            sampling, and of the arms `common` settings, a `grid` of lists whose every combination is an arm, and `arms`
-            by name.
+        path: a YAML file: `tasks`, `n`, `seeds`, `temperatures` of plain sampling, and of the arms `common` settings, a
+            `grid` of lists whose every combination is an arm, and `arms` by name.
+        overrides: keys that count instead of those of the file.
+        limit: problems of each task, whatever the file says; None: what the file says.
+        allow_code_execution: tasks that run what a sample says may do so.
 
     Raises:
+        FileNotFoundError: a task's data is not there.
         TypeError: something in it is of the wrong type.
         ValueError: it cannot be read, or something in it is unknown, missing or out of range.
     """
-    read = read_yaml("study", path)
+    read = {**read_yaml("study", path), **(overrides or {})}
+    if limit is not None:
+        read["limit"] = limit
+        read["tasks"] = {name: {**own, "limit": limit} for name, own in _tasks(read).items()}
+    return make_study(read, path, Path(path).parent, allow_code_execution=allow_code_execution)
+
+
+def make_study(
+    read: Mapping[str, Any], where: str, folder: Path = Path(), *, allow_code_execution: bool = False
+) -> Study:
+    """The study that keys and values describe, such as `Study.settings`.
+
+    Args:
+        read: as in the file.
+        where: they stand, for the errors.
+        folder: that files of tasks lie in.
+        allow_code_execution: tasks that run what a sample says may do so.
+
+    Raises:
+        FileNotFoundError: a task's data is not there.
+        TypeError: something in it is of the wrong type.
+        ValueError: something in it is unknown, missing or out of range.
+    """
     for key in read:
-        check_choice(f"a key of {path!r}", key, _KEYS)
-    common = _mapping(read, "common")
-    parser = _arm_parser()
-    plain = _arm(parser, "plain", {key: common[key] for key in common if key in _OPTIONS})
-    temperatures = _list(read, "temperatures", _DEFAULT_TEMPERATURES)
-    sweep = [Arm.plain(check_number("temperatures", each, low=MIN_TEMPERATURE), _rest(plain)) for each in temperatures]
-    chosen = {**_combinations(_mapping(read, "grid")), **_mapping(read, "arms")}
-    arms = [_arm(parser, name, {**common, **_settings(name, own)}) for name, own in chosen.items()]
-    size = read.get("batch_size")
+        check_choice(f"a key of {where!r}", key, _KEYS)
+    engine = check_choice("engine", read.get("engine", "huggingface"), engines.names())
+    of_all = {key: read[key] for key in ("max_new_tokens", "limit") if read.get(key) is not None}
+    arms = read_arms(
+        _list(read, "temperatures", _TEMPERATURES),
+        _mapping(read, "common"),
+        _mapping(read, "grid"),
+        _mapping(read, "arms", as_is=True),
+    )
     return Study(
         model=str(read.get("model", "smollm2-135m")),
-        prompts=_prompts(read, Path(path).parent),
-        n=check_integer("n", read.get("n", 16), low=2, hint="diversity is between samples"),
-        max_new_tokens=check_integer("max_new_tokens", read.get("max_new_tokens", 64), low=1),
-        seeds=[check_integer("seeds", seed, low=0) for seed in _list(read, "seeds", (0, 1, 2))],
-        arms=[*sweep, *arms],
-        chat=check_flag("chat", read.get("chat", True)),
-        batch_size=None if size is None else check_integer("batch_size", size, low=1),
+        tasks=[_task(name, {**of_all, **own}, folder, allow_code_execution) for name, own in _tasks(read).items()],
+        n=check_integer("n", read.get("n", 16), low=1),
+        seeds=[check_integer("seeds", seed, low=0) for seed in _list(read, "seeds", (0,))],
+        arms=arms,
+        batch_size=check_integer("batch_size", read.get("batch_size", _BATCH_SIZE), low=1),
+        dtype=str(read.get("dtype", "auto")),
+        engine=engine,
     )
 
 
-def _arm_parser() -> Parser:
-    made = Parser("ablate", Spelling("arms"), usage="", description="")
-    made.add_config()
-    made.group("arm").add_argument("--waves", type=int, default=1)
-    add_filters(made)
-    add_sampler(made)
-    return made
-
-
-def _arm(parser: Parser, name: str, settings: dict[str, Any]) -> Arm:
-    """An arm, its parts built and everything about it checked that can be checked without a model."""
-    parsed = parser.parse_config(settings, f"arm {name!r}")
-    parts = dict(vars(parsed.sampler))
-    parts["beta"] = parse_value("beta", parts["beta"])
-    options = {key: getattr(parsed, key) for key in _OPTIONS}
-    options["temperature"] = parse_value("temperature", options["temperature"])
-    if parts["beta"] == 0:
-        raise ValueError(f"arm {name!r}: beta must be > 0, got 0; plain sampling is there by its temperatures")
-    recorded = {key: registry.name_of(parts[key]) for key, registry in PARTS.items() if parts[key] is not None}
-    recorded |= {key: getattr(parsed, key) for key in _OPTIONS} | {"beta": parsed.sampler.beta}
-    recorded |= {key: _short(value) for key, value in settings.items()}
-    return Arm(name, recorded, parts, options)
-
-
-def _rest(plain: Arm) -> dict[str, Any]:
-    return {key: value for key, value in plain.options.items() if key not in ("temperature", "waves")}
-
-
-def _combinations(grid: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Every combination of the grid's values, named by those that differ between them."""
-    lists = {key: value if isinstance(value, list) else [value] for key, value in grid.items()}
-    if any(not values for values in lists.values()):
-        empty = next(key for key, values in lists.items() if not values)
-        raise ValueError(f"grid.{empty} must hold at least one value, got none; leave it out")
+def _tasks(read: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Settings of each task by its name in the study."""
+    listed = read.get("tasks") or {}
+    if isinstance(listed, str):
+        raise ValueError(f"tasks must be a list or hold names with settings, got {listed!r}; write [{listed}]")
+    if isinstance(listed, Mapping):
+        pairs: list[tuple[Any, Any]] = list(listed.items())
+    else:
+        pairs = [
+            next(iter(each.items())) if isinstance(each, Mapping) and len(each) == 1 else (each, {}) for each in listed
+        ]
     found: dict[str, dict[str, Any]] = {}
-    for values in itertools.product(*lists.values()) if lists else ():
-        settings = dict(zip(lists, values, strict=True))
-        name = ", ".join(_said(key, value) for key, value in settings.items() if len(lists[key]) > 1)
-        found[name or "ESamp"] = settings
+    for name, own in pairs:
+        if not isinstance(name, str) or not isinstance(own, Mapping | None):
+            raise ValueError(
+                f"tasks must hold names with settings, such as svamp: {{limit: 100}}, got {name!r}: {own!r}"
+            )
+        if name in found:
+            raise ValueError(
+                f"tasks must differ, and {name!r} stands there twice; name one of them {{task: {name}, ...}}"
+            )
+        found[name] = {str(key).replace("-", "_"): value for key, value in (own or {}).items()}
     return found
 
 
-def _said(key: str, value: Any) -> str:
-    """A part speaks for itself, a number or a schedule needs its key."""
-    return str(_short(value)) if key in PARTS else f"{key} {value}"
+def _task(name: str, settings: dict[str, Any], folder: Path, allow_code_execution: bool) -> StudyTask:
+    arguments = dict(settings)
+    kind = str(arguments.pop("task", name))
+    limit, longest = arguments.pop("limit", None), arguments.pop("max_new_tokens", None)
+    chat = arguments.pop("chat", None)
+    cls = tasks.resolve(kind)
+    accepted = list(inspect.signature(cls).parameters)
+    if _CODE in arguments:
+        raise ValueError(f"task {name!r}: {_CODE} is for the command line alone; give --allow-code-execution there")
+    for key in arguments:
+        check_choice(f"task {name!r}: a setting", key, [*accepted, "task", "limit", "max_new_tokens", "chat"])
+    beside = arguments.get("file")
+    if isinstance(beside, str) and (folder / beside).exists():
+        arguments["file"] = str((folder / beside).resolve())
+    extra = {_CODE: True} if allow_code_execution and _CODE in accepted else {}
+    try:
+        task = cls(**arguments, **extra)
+        problems = task.problems()
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"task {name!r}: {error}") from error
+    if limit is not None:
+        problems = problems[: check_integer(f"task {name!r}: limit", limit, low=1)]
+    recorded = {"task": kind, "limit": limit, **arguments}
+    longest = check_integer(
+        f"task {name!r}: max_new_tokens", task.max_new_tokens if longest is None else longest, low=1
+    )
+    chats = check_flag(f"task {name!r}: chat", task.chat if chat is None else chat)
+    return StudyTask(name, task, problems, recorded | {"max_new_tokens": longest, "chat": chats}, longest, chats)
 
 
-def _short(value: Any) -> Any:
-    """A part as one word: `low_rank(rank=32)`; anything else as it is."""
-    if not isinstance(value, Mapping):
-        return value
-    arguments: Any = value.get("init_args") or {}
-    listed = ", ".join(f"{key}={_short(each)}" for key, each in arguments.items())
-    return f"{value.get('class_path')}({listed})" if listed else value.get("class_path")
-
-
-def _settings(name: str, own: Any) -> dict[str, Any]:
-    if not isinstance(own, Mapping):
-        raise ValueError(
-            f"arm {name!r} must hold its settings as keys, such as {{distiller: mlp, beta: 0.5}}, got {own!r}"
-        )
-    return {str(key).replace("-", "_"): value for key, value in own.items()}
-
-
-def _mapping(read: dict[str, Any], key: str) -> dict[str, Any]:
+def _mapping(read: Mapping[str, Any], key: str, *, as_is: bool = False) -> dict[str, Any]:
     value = read.get(key) or {}
     if not isinstance(value, Mapping):
         raise ValueError(f"{key} must hold keys and values, got {value!r}")
-    return {str(name).replace("-", "_") if key != "arms" else str(name): each for name, each in value.items()}
+    return {str(name) if as_is else str(name).replace("-", "_"): each for name, each in value.items()}
 
 
-def _list(read: dict[str, Any], key: str, default: Sequence[Any]) -> list[Any]:
+def _list(read: Mapping[str, Any], key: str, default: Sequence[Any]) -> list[Any]:
     value = read.get(key, list(default))
     if not isinstance(value, list):
         raise ValueError(f"{key} must be a list, got {value!r}; write [{value}]")
     return value
-
-
-def _prompts(read: dict[str, Any], folder: Path) -> list[str]:
-    """The prompts of the file itself, then those of `prompts_file`: lines of text, or JSON lines with a "prompt"."""
-    listed = [str(prompt) for prompt in _list(read, "prompts", ())]
-    if "prompts_file" not in read:
-        return listed
-    path = folder / str(read["prompts_file"])
-    try:
-        lines = [line for line in path.read_text().splitlines() if line.strip()]
-        return listed + [json.loads(line)["prompt"] if path.suffix == ".jsonl" else line for line in lines]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ValueError(
-            f'prompts_file must hold one prompt a line, or with the suffix .jsonl objects with a "prompt", and {path} '
-            f"does not: {error}"
-        ) from error

@@ -1,62 +1,49 @@
-"""Runs the cells of a study, one after another, and keeps each as soon as it is done."""
+"""Runs the units of a study, one after another, and keeps each as soon as it is done."""
 
 from __future__ import annotations
 
+import inspect
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from typing import Any
 
-from esamp.engines.huggingface.engine import HuggingFaceEngine
-from esamp.metrics import Embedder
-from esamp.sampler import ESampSampler
-from esamp.studies.store import CellStore
-from esamp.studies.study import Cell, Study
+from esamp.callbacks import JSONLWriter
+from esamp.studies.engine import StudyEngine
+from esamp.studies.record import record
+from esamp.studies.store import RunFolder
+from esamp.studies.study import Unit
 
-__all__ = ["Done", "run_study"]
+__all__ = ["run_units"]
 
 
-@dataclass(frozen=True)
-class Done:
-    """A cell that is kept.
+def run_units(units: Sequence[Unit], engine: StudyEngine, folder: RunFolder) -> Iterator[Unit]:
+    """Run units and keep their rows; yields after each.
 
-    Attributes:
-        cell: which one.
-        seconds: how long `generate` took; None: it had been run before.
-        left: cells that are still to be run.
+    Every arm's sampler is made before the first sample is drawn, so that one that does not fit the model is told of
+    then. While a unit runs, each sample is written when it is finished: a unit that is cut short leaves them behind,
+    and is run whole when the study goes on, for its samples have learnt from each other.
+
+    Raises:
+        TypeError: a setting of an arm is of the wrong type.
+        ValueError: a setting of an arm is wrong or does not fit the model, or a prompt does not fit its context.
     """
-
-    cell: Cell
-    seconds: float | None
-    left: int
-
-
-def run_study(study: Study, engine: HuggingFaceEngine, embedder: Embedder, store: CellStore) -> Iterator[Done]:
-    """Run what is not in the store yet; yields after each cell.
-
-    Args:
-        study: the study.
-        engine: the model of the study.
-        embedder: for Vendi and cosine.
-        store: where cells are kept.
-    """
-    cells = list(study.cells())
-    left = sum(not store.has(cell) for cell in cells)
-    for cell in cells:
-        if store.has(cell):
-            yield Done(cell, None, left)
-            continue
-        sampler = ESampSampler(engine.model, engine.tokenizer, **cell.arm.parts)
+    for arm in {unit.arm.name: unit.arm for unit in units}.values():
+        engine.sampler(arm)
+    for unit in units:
         start = time.perf_counter()
+        sampler, task = engine.sampler(unit.arm), unit.task
+        options: dict[str, Any] = dict(unit.arm.options)
+        if "callbacks" in inspect.signature(sampler.generate).parameters:
+            options["callbacks"] = [JSONLWriter(folder.samples_of(unit))]
         result = sampler.generate(
-            study.prompts,
-            study.n,
-            max_new_tokens=study.max_new_tokens,
-            seed=cell.seed,
-            chat=study.chat and engine.tokenizer.chat_template is not None,
-            batch_size=study.batch_size,
-            **cell.arm.options,
+            [problem.prompt for problem in unit.problems],
+            unit.study.n,
+            max_new_tokens=task.max_new_tokens,
+            seed=unit.seed,
+            chat=task.chat and engine.has_chat_template,
+            stop=list(task.task.stop),
+            **options,
         )
         seconds = time.perf_counter() - start
-        store.write(cell, result, embedder, seconds)
-        left -= 1
-        yield Done(cell, seconds, left)
+        folder.write(unit, record(unit, result, seconds))
+        yield unit

@@ -1,20 +1,43 @@
-"""A study: arms × seeds on the same prompts."""
+"""A study: arms × tasks × seeds, cut into units that are run, written and resumed."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import esamp
 from esamp.studies.arm import Arm
+from esamp.tasks import Problem, Task
 
-__all__ = ["Cell", "Study"]
+__all__ = ["Study", "StudyTask", "Unit"]
 
 _SLUG = 40
+
+
+@dataclass(frozen=True)
+class StudyTask:
+    """A task as a study uses it.
+
+    Attributes:
+        name: unique in its study.
+        task: the verifier.
+        problems: the ones that are posed.
+        settings: how it was made, as plain values: read again they give the same task.
+        max_new_tokens: longest sample.
+        chat: string prompts go through the model's chat template, where it has one.
+    """
+
+    name: str
+    task: Task
+    problems: Sequence[Problem]
+    settings: dict[str, Any]
+    max_new_tokens: int
+    chat: bool
 
 
 @dataclass(frozen=True)
@@ -22,80 +45,124 @@ class Study:
     """What is compared on what.
 
     Attributes:
-        model: name of the model, as `ESampSampler.from_pretrained` takes it.
-        prompts: at least two, so that there is something to resample.
-        n: samples of each prompt.
-        max_new_tokens: longest sample.
+        model: its name, as `ESampSampler.from_pretrained` takes it.
+        tasks: at least one.
+        n: samples of each problem.
         seeds: at least one.
-        arms: at least two of them plain, at different temperatures: the line the others are held against.
-        chat: prompts go through the model's chat template.
-        batch_size: prompts decoded together; None: all.
+        arms: at least one.
+        batch_size: problems decoded together: a unit.
+        dtype: of the model's weights.
+        engine: name of what runs the model.
 
     Raises:
         ValueError: there is too little of something, or something stands twice.
     """
 
     model: str
-    prompts: list[str]
+    tasks: list[StudyTask]
     n: int
-    max_new_tokens: int
     seeds: list[int]
     arms: list[Arm]
-    chat: bool = True
-    batch_size: int | None = None
+    batch_size: int = 8
+    dtype: str = "auto"
+    engine: str = "huggingface"
 
     def __post_init__(self) -> None:
-        if len(self.prompts) < 2:
-            raise ValueError(f"prompts must hold at least 2, got {self.prompts!r}; intervals come from resampling them")
-        if not self.seeds:
-            raise ValueError("seeds must hold at least one number, got none; try [0, 1, 2]")
-        sweep = [arm.name for arm in self.arms if arm.is_plain]
-        if len(sweep) < 2:
-            raise ValueError(f"plain must hold at least 2 temperatures to make a line of, got {sweep}")
-        for what, values in (("seeds", self.seeds), ("prompts", self.prompts), ("arms", [a.name for a in self.arms])):
-            repeated = [value for index, value in enumerate(values) if value in values[:index]]
-            if repeated:
-                raise ValueError(f"{what} must differ, and {repeated[0]!r} stands there twice; remove one")
+        ids = [(task.name, problem.id) for task in self.tasks for problem in task.problems]
+        for what, values, example in (
+            ("tasks", [task.name for task in self.tasks], "try {prompts: {prompts: [Tell me a joke.]}}"),
+            ("seeds", self.seeds, "try [0, 1, 2]"),
+            ("arms", [arm.name for arm in self.arms], "give temperatures, a grid or arms"),
+            ("problems", ids, "is limit 0?"),
+        ):
+            if not values:
+                raise ValueError(f"{what} must hold at least one, got none; {example}")
+            seen: set[Any] = set()
+            for value in values:
+                if value in seen:
+                    raise ValueError(f"{what} must differ, and {value!r} stands there twice; remove one")
+                seen.add(value)
 
-    def cells(self) -> Iterator[Cell]:
-        """Every arm with every seed; seeds outermost, so that a part of a study is a study of fewer seeds."""
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The whole study as plain values: read again they give the same study."""
+        return {
+            "model": self.model,
+            "dtype": self.dtype,
+            "engine": self.engine,
+            "n": self.n,
+            "seeds": list(self.seeds),
+            "batch_size": self.batch_size,
+            "temperatures": [],  # every point of the sweep stands among the arms
+            "tasks": {task.name: task.settings for task in self.tasks},
+            "arms": {arm.name: arm.settings for arm in self.arms},
+        }
+
+    @property
+    def rows(self) -> int:
+        """Number of samples in all."""
+        return sum(unit.rows for unit in self.units())
+
+    def units(self) -> Iterator[Unit]:
+        """Every arm with every task and seed, in batches of problems. Nothing but the study decides on them.
+
+        Seeds are outermost, so that a part of a study is a study of fewer seeds.
+        """
         for seed in self.seeds:
-            for arm in self.arms:
-                yield Cell(self, arm, seed)
+            for task in self.tasks:
+                for arm in self.arms:
+                    for first in range(0, len(task.problems), self.batch_size):
+                        yield Unit(self, arm, task, seed, task.problems[first : first + self.batch_size])
 
 
 @dataclass(frozen=True)
-class Cell:
-    """One arm with one seed: the unit that is run, written and resumed.
+class Unit:
+    """Some problems of one task with one arm and one seed, decoded together: there whole, or not there.
 
     Attributes:
         study: the study.
         arm: the configuration.
+        task: the task.
         seed: of the draws.
+        problems: the batch.
     """
 
-    study: Study
+    study: Study = field(repr=False)
     arm: Arm
+    task: StudyTask
     seed: int
+    problems: Sequence[Problem]
+
+    @property
+    def rows(self) -> int:
+        """Number of its samples."""
+        return len(self.problems) * self.study.n
 
     def facts(self) -> dict[str, Any]:
-        """Everything that its samples depend on, as plain values."""
-        study = self.study
+        """Everything that its rows depend on, but for the model's weights, as plain values."""
+        study, task = self.study, self.task
         return {
             "esamp": esamp.__version__,
             "model": study.model,
-            "prompts": study.prompts,
-            "chat": study.chat,
+            "dtype": study.dtype,
+            "engine": study.engine,
+            "task": task.settings.get("task", task.name),
+            "problems": [[problem.id, problem.prompt, problem.reference] for problem in self.problems],
+            "stop": list(task.task.stop),
+            "chat": task.chat,
             "n": study.n,
-            "max_new_tokens": study.max_new_tokens,
-            "batch_size": study.batch_size,
+            "max_new_tokens": task.max_new_tokens,
             "seed": self.seed,
-            **self.arm.settings,
+            "arm": self.arm.settings,
         }
 
-    @property
+    @cached_property
     def key(self) -> str:
-        """Name of its folder: readable, and another one as soon as anything its samples depend on is another."""
-        text = json.dumps(self.facts(), sort_keys=True, default=str)
-        slug = re.sub(r"[^a-z0-9.]+", "-", self.arm.name.lower()).strip("-")[:_SLUG]
-        return f"{slug}-s{self.seed}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+        """Name of its file: readable, and another one as soon as anything its rows depend on is another."""
+        text = json.dumps([self.arm.name, self.task.name, self.facts()], sort_keys=True, default=str)
+        digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+        return f"{_slug(self.arm.name)}-{_slug(self.task.name)}-s{self.seed}-{digest}"
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"[^a-z0-9.]+", "-", name.lower()).strip("-")[:_SLUG]

@@ -66,13 +66,13 @@ def summarise(rows: Sequence[dict[str, Any]]) -> Summary:
     """Summary of a tidy table, given as its rows.
 
     Args:
-        rows: of `CellStore.table(...)`, by `to_pylist()`.
+        rows: of `score_table(...)`, by `to_pylist()`.
 
     Raises:
         ValueError: fewer than two plain arms were run: there is no line to hold the others against.
     """
     names = list(dict.fromkeys(row["arm"] for row in rows))
-    prompts = sorted({row["prompt"] for row in rows})
+    prompts = sorted({_prompt(row) for row in rows})
     by_arm = {name: [row for row in rows if row["arm"] == name] for name in names}
     plain = [name for name in names if by_arm[name][0]["plain"]]
     measured = {
@@ -119,12 +119,16 @@ def _said(found: Gain | None) -> str:
     return f"{r.value:+.1%} ({r.low:+.1%} … {r.high:+.1%}){'' if found.inside else ' †'}"
 
 
-def _measured(rows: Sequence[dict[str, Any]], prompts: Sequence[int], score: str) -> Measured:
+def _prompt(row: dict[str, Any]) -> tuple[str, str]:
+    return row["task"], row["problem"]
+
+
+def _measured(rows: Sequence[dict[str, Any]], prompts: Sequence[tuple[str, str]], score: str) -> Measured:
     logs = [{**row, "log_perplexity": math.log(row["perplexity"])} for row in rows]
     return Measured(_per_prompt(logs, prompts, "log_perplexity"), _per_prompt(rows, prompts, score))
 
 
-def _per_prompt(rows: Sequence[dict[str, Any]], prompts: Sequence[int], score: str) -> Tensor:
+def _per_prompt(rows: Sequence[dict[str, Any]], prompts: Sequence[tuple[str, str]], score: str) -> Tensor:
     """Mean over seeds, [prompts]."""
-    values = [[row[score] for row in rows if row["prompt"] == prompt] for prompt in prompts]
+    values = [[row[score] for row in rows if _prompt(row) == prompt] for prompt in prompts]
     return torch.tensor([sum(of) / len(of) for of in values], dtype=torch.float64).float()

@@ -15,6 +15,7 @@ from esamp.tasks.math500 import MATH500
 from esamp.tasks.mathematics import MathTask
 from esamp.tasks.mbpp import MBPP
 from esamp.tasks.noveltybench import NoveltyBench
+from esamp.tasks.prompts import PromptsTask
 from esamp.tasks.rhymes import Rhymes
 from esamp.tasks.svamp import SVAMP
 
@@ -36,6 +37,7 @@ __all__ = [
     "MathTask",
     "NoveltyBench",
     "Problem",
+    "PromptsTask",
     "Rhymes",
     "Task",
     "TemplateTask",

@@ -229,3 +229,23 @@ def test_the_task_of_the_page_passes_the_suite(
 
     (problem,) = GSM8K(path="sample", template=template, limit=1).problems()
     assert str(problem.prompt[-1]["content"]).endswith("a week? End with \\boxed{}.")
+
+
+def test_the_study_of_the_page_about_evaluation_runs_and_replays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    from esamp.testing.models import tiny_tokenizer
+
+    page = "docs/evaluate.md"
+    monkeypatch.chdir(tmp_path)
+    tiny_model().save_pretrained("tiny")
+    tiny_tokenizer().save_pretrained("tiny")
+    Path("friend.txt").write_text("one\ntwo\nthree\n")
+    ((title, text),) = blocks(page, "yaml")
+    Path(title).write_text(text.replace("smollm2-135m", "tiny") + "max_new_tokens: 4\n")
+    commands, _, replay = (text for _, text in blocks(page, "sh"))
+    for command in [*commands.splitlines(), replay]:
+        assert main([*command.split()[1:], "--accelerator", "cpu"]) == 0
+    said = capsys.readouterr().out
+    assert "9 arms x 2 tasks x 2 seeds" in said
+    assert "rows are equal in text and tokens" in said
