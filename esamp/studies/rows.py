@@ -1,0 +1,102 @@
+"""The rows of a run: one for each sample, with its verdict and its diagnostics."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+__all__ = ["KEY", "ROWS", "arrow", "read_rows", "row_schema"]
+
+ROWS = "rows"
+"""Name of the folder of parquet files in a run's folder."""
+
+KEY = ("arm", "task", "problem", "seed", "index")
+"""Columns that tell a row from all others of its run."""
+
+
+def arrow() -> Any:
+    """The module `pyarrow`.
+
+    Raises:
+        ModuleNotFoundError: it is not installed.
+    """
+    try:
+        import pyarrow
+        import pyarrow.parquet  # pyright: ignore[reportUnusedImport]  (loads the submodule)
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError('studies are kept as parquet, by pyarrow: pip install "esamp[studies]"') from error
+    return pyarrow
+
+
+@cache
+def row_schema() -> Any:
+    """The `pyarrow.Schema` of a row.
+
+    | column | what it is |
+    |---|---|
+    | arm, plain, temperature | the way of sampling; a point of the temperature sweep; null for a schedule |
+    | task, problem, prompt | the task's name in the study, the problem's id, the text that the model saw |
+    | seed, index | of the draws; of the sample among the n |
+    | text, token_ids, finish_reason | as in `Sample` |
+    | log_probs, reference_log_probs, novelty, kl, candidates | of each token, as in `Sample`; null for NaN |
+    | correct, answer, detail | the verdict |
+    | loss, resets | the group's distiller: mean loss over the steps, null where nothing was learnt; resets |
+    | seconds | wall-clock time of the unit, over its rows |
+
+    Raises:
+        ModuleNotFoundError: pyarrow is not installed.
+    """
+    pa = arrow()
+    floats, integers = pa.list_(pa.float32()), pa.list_(pa.int32())
+    return pa.schema(
+        [
+            ("arm", pa.string()),
+            ("plain", pa.bool_()),
+            ("temperature", pa.float64()),
+            ("task", pa.string()),
+            ("problem", pa.string()),
+            ("prompt", pa.string()),
+            ("seed", pa.int64()),
+            ("index", pa.int32()),
+            ("text", pa.string()),
+            ("token_ids", integers),
+            ("log_probs", floats),
+            ("reference_log_probs", floats),
+            ("novelty", floats),
+            ("kl", floats),
+            ("candidates", integers),
+            ("finish_reason", pa.string()),
+            ("correct", pa.bool_()),
+            ("answer", pa.string()),
+            ("detail", pa.string()),
+            ("loss", pa.float32()),
+            ("resets", pa.int32()),
+            ("seconds", pa.float32()),
+        ]
+    )
+
+
+def read_rows(folder: str | Path, columns: Sequence[str] | None = None) -> Any:
+    """All rows of a run as a `pyarrow.Table`, in the order of `KEY`, whichever process wrote them.
+
+    Args:
+        folder: of the run, which may still be going on.
+        columns: the ones to read; None: all.
+
+    Raises:
+        ModuleNotFoundError: pyarrow is not installed.
+        ValueError: the folder holds no rows, or a column is unknown.
+    """
+    pa, schema = arrow(), row_schema()
+    files = sorted(Path(folder, ROWS).glob("*.parquet"))
+    if not files:
+        raise ValueError(f"folder must be that of a run with rows in it, got {str(folder)!r}; run `esamp eval` first")
+    wanted = schema.names if columns is None else list(columns)
+    unknown = [name for name in wanted if name not in schema.names]
+    if unknown:
+        raise ValueError(f"columns must be some of {', '.join(schema.names)}, got {unknown[0]!r}")
+    read = list(dict.fromkeys([*wanted, *KEY]))
+    table = pa.concat_tables([pa.parquet.read_table(file, columns=read) for file in files])
+    return table.sort_by([(name, "ascending") for name in KEY]).select(wanted)
