@@ -12,7 +12,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from esamp.checks import check_choice
-from esamp.studies.frontier import Interval, interval_of, on_line, resamples
+from esamp.metrics.intervals import Interval, interval_of, resamples
+from esamp.studies.frontier import on_line
 from esamp.studies.measures import GUARDS, HEADLINES, MEASURES
 from esamp.studies.task_scores import TaskScores
 

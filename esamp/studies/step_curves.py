@@ -11,8 +11,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from esamp.metrics import Embedder, mean_pairwise_cosine
-from esamp.studies.evaluated import EvaluatedRun, SampleTable
-from esamp.studies.frontier import resamples
+from esamp.metrics.intervals import resamples
+from esamp.studies.evaluated import EvaluatedRun
 from esamp.studies.ragged import Ragged
 from esamp.studies.task_scores import cells_of
 
@@ -105,22 +105,26 @@ def cosine_curves(run: EvaluatedRun, task: str, cut: CutTokens, embedder: Embedd
         embedder: of the beginnings.
     """
     samples, cells = run.samples, cells_of(run, task)
-    shared = [p for p in next(iter(cells.values())) if all(p in of_arm for of_arm in cells.values())]
-    problems = [shared[(place * len(shared)) // min(len(shared), _CURVE_PROBLEMS)] for place in range(min(len(shared), _CURVE_PROBLEMS))]
-    rows = [row for of_arm in cells.values() for problem in problems for row in of_arm[problem][0]]
-    pieces = {row: cut(samples.text[row], samples.token_ids[row].tolist()) for row in rows}
-    if any(found is None for found in pieces.values()):
+    shared = [problem for problem in next(iter(cells.values())) if all(problem in of_arm for of_arm in cells.values())]
+    size = min(len(shared), _CURVE_PROBLEMS)
+    chosen = [shared[place * len(shared) // size] for place in range(size)]
+    groups = {(arm, problem): of_arm[problem][0] for arm, of_arm in cells.items() for problem in chosen}
+    pieces = {row: cut(samples.text[row], samples.token_ids[row].tolist()) for rows in groups.values() for row in rows}
+    if not pieces or any(found is None for found in pieces.values()):
         return {}
     lengths = sorted(len(found or []) for found in pieces.values())
     longest = lengths[len(lengths) // 2]
     steps = sorted({max(1, round(longest * (place + 1) / _PREFIXES)) for place in range(_PREFIXES)})
+    beginnings = {(row, step): "".join((found or [])[:step]) for row, found in pieces.items() for step in steps}
+    texts = list(dict.fromkeys(beginnings.values()))
+    place_of, embedded = {text: place for place, text in enumerate(texts)}, embedder(texts)
+
+    def cosine(rows: list[int], step: int) -> float:
+        return mean_pairwise_cosine(embedded[[place_of[beginnings[row, step]] for row in rows]])
+
     curves: dict[str, Curve] = {}
-    for arm, of_arm in cells.items():
-        means = torch.full((len(problems), len(steps)), torch.nan)
-        for at, problem in enumerate(problems):
-            for place, step in enumerate(steps):
-                beginnings = ["".join((pieces[row] or [])[:step]) for row in of_arm[problem][0]]
-                means[at, place] = mean_pairwise_cosine(_embed(beginnings, embedder))
-        if bool(means.isfinite().any()):
-            curves[arm] = mean_curve([float(step) for step in steps], means)
+    for arm in cells:
+        values = torch.tensor([[cosine(groups[arm, problem], step) for step in steps] for problem in chosen])
+        if bool(values.isfinite().any()):
+            curves[arm] = mean_curve([float(step) for step in steps], values)
     return curves

@@ -13,11 +13,20 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from esamp.metrics import Embedder, distinct_n, mean_pairwise_cosine, perplexity, repetition, vendi_score
+from esamp.metrics import (
+    Embedder,
+    Interval,
+    distinct_n,
+    mean_interval,
+    mean_pairwise_cosine,
+    perplexity,
+    repetition,
+    vendi_score,
+)
 from esamp.studies.evaluated import EvaluatedRun, SampleTable
 from esamp.studies.roles import RoledArm, role_of
 
-__all__ = ["Embedded", "TaskScores", "embed_samples", "score_tasks"]
+__all__ = ["Embedded", "TaskScores", "cells_of", "embed_samples", "score_tasks"]
 
 Cell = list[int]
 """Rows of the n samples that one arm drew of a problem with one seed."""
@@ -55,6 +64,12 @@ class TaskScores:
     scores: dict[str, dict[str, Float[Tensor, " problems"]]]
     pass_at_k: dict[str, Float[Tensor, "problems n"]]
     answers_at_k: dict[str, Float[Tensor, "problems n"]]
+
+    def mean(self, measure: str, arm: str, draws: int = 2000) -> Interval:
+        """A score's mean over the problems that have one, with its interval; NaN where none has."""
+        known = self.scores[measure][arm]
+        known = known[known.isfinite()]
+        return mean_interval(known, draws) if len(known) else Interval(math.nan, math.nan, math.nan)
 
     def named(self, *roles: str) -> list[str]:
         """Names of the arms of these roles."""
