@@ -36,6 +36,7 @@ COMMANDS = {
     "generate": Command("esamp.cli.generate", "n samples of each prompt, ESamp beside plain sampling, with scores"),
     "demo": Command("esamp.cli.demo", "both methods on a few prompts with the embedded model, and a page to look at"),
     "ablate": Command("esamp.cli.ablate", "a grid of parts, strengths and seeds against plain sampling, with figures"),
+    "report": Command("esamp.cli.report", "a run as a page to read, with figures and every sample"),
     "fit": Command("esamp.cli.fit", "trains a distiller on text, for a warm start"),
     "bench": Command("esamp.cli.bench", "what ESamp costs on this machine"),
 }

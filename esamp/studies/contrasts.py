@@ -99,6 +99,7 @@ def contrast_task(task: TaskScores, baseline: str | None = None, draws: int = 20
             if arm.role != "plain" and arm.name != plain:
                 headline = measure in HEADLINES
                 found.append(_contrast(task, measure, arm.name, plain, "plain", of, draws, headline))
+    found += _guards_at(task, found, draws)
     for measure in HEADLINES if task.verified else ("vendi",):
         if measure in task.scores:
             found += _against_rivals(task, measure, draws)
@@ -178,6 +179,17 @@ def _sign_flip(differences: Tensor, draws: int, seed: int) -> float:
     # Equal means must count as equal, whatever order they were summed in.
     as_far = int(((signs * differences).mean(dim=1).abs() >= differences.mean().abs() - 1e-12).sum())
     return as_far / 2**size if exact else (1 + as_far) / (1 + draws)
+
+
+def _guards_at(task: TaskScores, found: Sequence[Contrast], draws: int) -> list[Contrast]:
+    """The guards of each headline comparison, against the same plain arm: the best on a guard itself is another one."""
+    done = {(c.measure, c.arm, c.against) for c in found}
+    wanted = {(g, c.arm, c.against): None for c in found if c.headline for g in GUARDS if g in task.scores}
+    return [
+        _contrast(task, guard, arm, against, "plain", task.scores[guard], draws, headline=False)
+        for guard, arm, against in wanted
+        if (guard, arm, against) not in done
+    ]
 
 
 def _against_rivals(task: TaskScores, measure: str, draws: int) -> list[Contrast]:

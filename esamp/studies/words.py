@@ -9,7 +9,7 @@ from typing import Literal, final
 from esamp.studies.contrasts import AT_EQUAL_PERPLEXITY, Contrast
 from esamp.studies.measures import GUARDS, MEASURES
 
-__all__ = ["FEW_PROBLEMS", "Standing", "Words", "in_words", "said", "standing"]
+__all__ = ["FEW_PROBLEMS", "Standing", "Words", "in_points", "in_words", "said", "standing"]
 
 FEW_PROBLEMS = 20
 """Intervals from fewer problems are rough themselves: resampling cannot show what was never drawn."""
@@ -143,10 +143,16 @@ def _controls(contrasts: Sequence[Contrast], tested: Sequence[Contrast]) -> list
 
 
 def _guards(contrasts: Sequence[Contrast], tested: Sequence[Contrast]) -> list[str]:
-    """Gains that a guard takes the trust from."""
-    claimed = {(c.task, c.arm) for c in tested if standing(c) in ("gains", "leads")}
+    """Gains that a guard takes the trust from: held against the same as the gain. A verdict is better than relevance."""
+    claimed = {(c.task, c.arm, c.against) for c in tested if standing(c) in ("gains", "leads")}
+    verified = {c.task for c in contrasts if c.measure == "valid"}
     fallen = [
-        c for c in contrasts if c.kind == "plain" and c.measure in GUARDS and (c.task, c.arm) in claimed and _worse(c)
+        c
+        for c in contrasts
+        if c.measure in GUARDS
+        and (c.task, c.arm, c.against) in claimed
+        and not (c.measure == "relevance" and c.task in verified)
+        and _worse(c)
     ]
     if not fallen:
         return []
@@ -187,17 +193,24 @@ def _cut(items: Sequence[str], between: str = ", ") -> str:
 
 def _detail(contrast: Contrast) -> str:
     verb = {"gains": "a gain", "leads": "a lead, no result", "open": "no difference can be told", "loses": "a loss"}[standing(contrast)]
-    p = f"p {_p(contrast.p)}, corrected {_p(contrast.adjusted)}"
+    p = f"p {_equals(contrast.p)}"
+    if contrast.adjusted == contrast.adjusted:
+        p += f", corrected {_equals(contrast.adjusted)}"
     return (
         f"{contrast.task}, {contrast.label}: {contrast.arm} ({contrast.role}) against "
         f"{contrast.against}: {said(contrast)}, {p}: {verb}."
     )
 
 
-def _p(value: float) -> str:
-    if value != value:
-        return "unknown"
-    return "< .001" if value < 0.001 else f"= {value:.3f}".replace("0.", ".")
+def in_points(p: float) -> str:
+    """A p-value as it is printed; a dash where there is none."""
+    if p != p:
+        return "–"
+    return "< .001" if p < 0.001 else f"{p:.3f}".lstrip("0")
+
+
+def _equals(p: float) -> str:
+    return in_points(p) if p < 0.001 else f"= {in_points(p)}"
 
 
 def _count(number: int, what: str) -> str:
