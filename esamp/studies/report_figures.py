@@ -14,7 +14,7 @@ from esamp.studies.step_curves import Curve
 
 __all__ = ["Plot", "Point", "draw"]
 
-_SIZE = (5.6, 4.3)
+_SIZE = (4.8, 3.8)
 _DENSE = 9
 
 
@@ -74,7 +74,7 @@ def draw(plot: Plot, looks: Mapping[str, Look], theme: Theme, form: str = "svg")
     from matplotlib.figure import Figure
 
     # Equal data give equal files: no date, and ids of their own seed.
-    settings = {"svg.hashsalt": plot.name, "font.size": 9.5, "text.color": theme.ink, "axes.labelcolor": theme.ink}
+    settings = {"svg.hashsalt": plot.name, "font.size": 9, "text.color": theme.ink, "axes.labelcolor": theme.ink}
     with matplotlib.rc_context(settings):
         figure = Figure(figsize=_SIZE, layout="constrained", facecolor=theme.paper)
         axes: Any = figure.subplots()

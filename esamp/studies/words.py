@@ -70,10 +70,12 @@ def said(contrast: Contrast) -> str:
     form = MEASURES[contrast.measure].form
     d = contrast.difference
     if contrast.relative:
-        return f"{d.value:+.1%} ({d.low:+.1%} … {d.high:+.1%})"
-    if form.endswith("%"):
-        return f"{100 * d.value:+.1f} points ({100 * d.low:+.1f} … {100 * d.high:+.1f})"
-    return f"{d.value:+{form}} ({d.low:+{form}} … {d.high:+{form}})"
+        text = f"{d.value:+.1%} ({d.low:+.1%} … {d.high:+.1%})"
+    elif form.endswith("%"):
+        text = f"{100 * d.value:+.1f} points ({100 * d.low:+.1f} … {100 * d.high:+.1f})"
+    else:
+        text = f"{d.value:+{form}} ({d.low:+{form}} … {d.high:+{form}})"
+    return text.replace("-", "−")
 
 
 def _nothing(against_plain: Sequence[Contrast]) -> str:
@@ -178,7 +180,7 @@ def _listed(contrasts: Sequence[Contrast]) -> str:
 
 def _pairs(contrasts: Sequence[Contrast]) -> str:
     items = [
-        f"{c.against} in {c.label} on {c.task}, where {c.arm} has {said(c)} against it"
+        f"“{c.against}” in {c.label} on {c.task}, where “{c.arm}” has {said(c)} against it"
         for c in contrasts
     ]
     return _cut(items, "; ")
