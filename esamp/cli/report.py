@@ -62,7 +62,7 @@ def run(options: Any) -> int:
         decode = local_decoder(_model(read))
         cutter = None if decode is None else TokenCutter(decode)
         embedder = MiniLM() if options.embed else None
-        report = make_report(read, baseline=options.baseline, cut=cutter, embedder=embedder, progress=_say)
+        report = make_report(read, baseline=options.baseline, decode=decode, embedder=embedder, progress=_say)
     _say("writing")
     _write(report, figures)
     out.write_text(render_report(report, make_browser(read, cutter)), encoding="utf-8")

@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from esamp.checks import check_choice
+from esamp.metrics import paired_difference
 from esamp.metrics.intervals import Interval, interval_of, resamples
 from esamp.studies.frontier import on_line
 from esamp.studies.measures import GUARDS, HEADLINES, MEASURES
@@ -24,13 +25,10 @@ __all__ = [
     "contrast_task",
     "holm",
     "line_gain",
-    "paired_difference",
 ]
 
 AT_EQUAL_PERPLEXITY = "plain sampling at equal perplexity"
 """What an arm is held against where it is the line through all plain temperatures."""
-
-_EXACT = 12
 
 
 @final
@@ -77,8 +75,8 @@ def contrast_task(task: TaskScores, baseline: str | None = None, draws: int = 20
     """Every arm of a task against plain sampling, and the trained ones against the controls and the peers.
 
     Against plain sampling: on each measure that has a better side, against the plain arm that is best there, or against
-    `baseline`; where there are two plain arms or more, Vendi also against their line at equal perplexity. A task without
-    verdicts is judged by the latter, one with verdicts by `HEADLINES`.
+    `baseline`; where there are two plain arms or more, Vendi also against their line at equal perplexity. A task
+    without verdicts is judged by the latter, one with verdicts by `HEADLINES`.
 
     Args:
         task: the scores.
@@ -145,40 +143,13 @@ def _contrast(
     headline: bool,
 ) -> Contrast:
     role = next(each.role for each in task.arms if each.name == arm)
-    difference, p = paired_difference(of[arm], of[other], draws)
+    known = of[arm].isfinite() & of[other].isfinite()
+    if not bool(known.any()):
+        nothing = Interval(math.nan, math.nan, math.nan)
+        return Contrast(task.task, measure, arm, role, other, kind, nothing, math.nan, headline=headline, n=task.n)
+    found = paired_difference(of[arm][known], of[other][known], draws)
+    difference, p = found.difference, found.p_value
     return Contrast(task.task, measure, arm, role, other, kind, difference, p, headline=headline, n=task.n)
-
-
-def paired_difference(
-    arm: Float[Tensor, " problems"], other: Float[Tensor, " problems"], draws: int = 2000, seed: int = 0
-) -> tuple[Interval, float]:
-    """Mean of arm - other over problems, its paired bootstrap interval, and the p of a sign-flip test.
-
-    Under the hypothesis of no difference each problem's difference is as likely to have the other sign; p is the share of
-    sign patterns whose mean is as far from zero: all 2^problems of them up to 12 problems, else `draws` at random.
-    Problems where one of them is NaN are left out.
-
-    Raises:
-        ValueError: there are fewer than two draws.
-    """
-    differences = (arm - other).double()
-    differences = differences[differences.isfinite()]
-    if not len(differences):
-        return Interval(math.nan, math.nan, math.nan), math.nan
-    interval = interval_of(differences[resamples(len(differences), draws, seed)].mean(dim=1))
-    return interval, _sign_flip(differences, draws, seed)
-
-
-def _sign_flip(differences: Tensor, draws: int, seed: int) -> float:
-    size = len(differences)
-    exact = size <= _EXACT
-    if exact:
-        signs = 1 - 2 * ((torch.arange(2**size).unsqueeze(1) >> torch.arange(size)) & 1).double()
-    else:
-        signs = 1 - 2 * torch.randint(2, (draws, size), generator=torch.Generator().manual_seed(seed)).double()
-    # Equal means must count as equal, whatever order they were summed in.
-    as_far = int(((signs * differences).mean(dim=1).abs() >= differences.mean().abs() - 1e-12).sum())
-    return as_far / 2**size if exact else (1 + as_far) / (1 + draws)
 
 
 def _guards_at(task: TaskScores, found: Sequence[Contrast], draws: int) -> list[Contrast]:
@@ -234,8 +205,8 @@ def line_gain(
 ) -> Float[Tensor, " draws"]:
     """What an arm has above the line of plain sampling at its own perplexity, in each bootstrap draw.
 
-    As in `esamp.studies.frontier.gain`; the same seed draws the same problems for every arm, so that draws of two arms can
-    be subtracted.
+    As in `esamp.studies.frontier.gain`; the same seed draws the same problems for every arm, so that draws of two
+    arms can be subtracted.
 
     Args:
         task: with two plain arms or more.
@@ -255,7 +226,7 @@ def line_gain(
 
 
 def _two_sided(draws: Tensor) -> float:
-    """p of zero by the bootstrap's own tails, never below what that many draws can show."""
+    """P of zero by the bootstrap's own tails, never below what that many draws can show."""
     resampled = draws[1:]
     tail = min(int((resampled <= 0).sum()), int((resampled >= 0).sum()))
     return min(1.0, 2 * (tail + 1) / (len(resampled) + 1))

@@ -108,7 +108,7 @@ def read_run(folder: Path) -> EvaluatedRun:
 
     Raises:
         ModuleNotFoundError: pyarrow is not installed.
-        ValueError: there is no run, it has no sample, or a file is not in the format; the message names file and column.
+        ValueError: there is no run, it has no sample, or a file is not in the format; the message says which one.
     """
     return EvaluatedRun(folder, _manifest(folder / "manifest.json"), _samples(folder))
 
@@ -144,7 +144,8 @@ def _samples(folder: Path) -> SampleTable:
         values = table.column(name).to_pylist()
         columns[name] = values if name in _NULLABLE else [_blank(name) if each is None else each for each in values]
     columns["detail"] = [each or "" for each in columns["detail"]]
-    return SampleTable(**columns, **{name: _ragged(table, name) for name in _LISTS})
+    columns |= {name: _ragged(table, name) for name in _LISTS}
+    return SampleTable(**columns)
 
 
 def _blank(name: str) -> Any:
@@ -165,7 +166,8 @@ def _check(schema: Any, file: Path) -> None:
         kind = schema.field(field.name).type
         if not kind.equals(field.type):
             raise ValueError(
-                f"column {field.name!r} of {str(file)!r} must be of type {field.type}, got {kind}; run `esamp eval` again"
+                f"column {field.name!r} of {str(file)!r} must be of type {field.type}, got {kind}; run `esamp eval` "
+                "again"
             )
 
 

@@ -34,6 +34,7 @@ MEASURES = {
     "cosine": Measure("cosine", ".3f", "how alike two samples are", -1),
     "perplexity": Measure("perplexity", ".2f", "the model's own surprise at the samples", 0),
     "repetition": Measure("repetition", ".1%", "word 4-grams that a sample repeats: loops", -1),
+    "looping": Measure("looping", ".0%", "samples that end in a loop of tokens", -1),
     "distinct_2": Measure("distinct-2", ".3f", "different word pairs over all word pairs", 1),
     "length": Measure("tokens", ".0f", "length of a sample", 0),
     "cut": Measure("cut off", ".0%", "samples that ran into the token limit", -1),
@@ -44,5 +45,5 @@ MEASURES = {
 HEADLINES = ("pass", "answers")
 """What a verified task is judged by; another one is judged by Vendi at equal perplexity."""
 
-GUARDS = ("valid", "repetition", "relevance")
+GUARDS = ("valid", "repetition", "looping", "relevance")
 """What must not be worse than plain sampling's, or a gain is not to be trusted."""

@@ -1,4 +1,4 @@
-"""Lists of different lengths, one a row, kept as one tensor: a hundred thousand samples are no hundred thousand objects."""
+"""Lists of different lengths, one a row, kept as one tensor, so that many samples are not many objects."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from esamp.studies.evaluated import EvaluatedRun
 from esamp.studies.measures import MEASURES
 from esamp.studies.report_figures import Plot
 from esamp.studies.report_plots import task_plots
-from esamp.studies.step_curves import CutTokens, mean_curve
+from esamp.studies.step_curves import Decode, mean_curve
 from esamp.studies.task_scores import TaskScores, embed_samples, score_tasks
 from esamp.studies.words import Words, in_words, said
 
@@ -58,7 +58,7 @@ def make_report(
     run: EvaluatedRun,
     *,
     baseline: str | None = None,
-    cut: CutTokens | None = None,
+    decode: Decode | None = None,
     embedder: Embedder | None = None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Report:
@@ -67,7 +67,7 @@ def make_report(
     Args:
         run: the run.
         baseline: the arm that all others are held against; None: the plain one that is best on each measure.
-        cut: cuts texts into tokens, for the cosine over steps; None: there is no tokenizer.
+        decode: token ids to text, for the cosine over steps; None: there is no tokenizer.
         embedder: for Vendi, cosine and relevance; None: they are not measured.
         progress: is told what begins.
 
@@ -83,7 +83,7 @@ def make_report(
     reports: list[TaskReport] = []
     for task in tasks:
         progress(f"curves of {task.task}")
-        plots, notes = task_plots(run, task, cut, embedder)
+        plots, notes = task_plots(run, task, decode, embedder)
         if task.left_out:
             notes.append(f"{task.left_out} problems that not every arm was run on are left out.")
         reports.append(TaskReport(task, [c for c in contrasts if c.task == task.task], plots, notes))

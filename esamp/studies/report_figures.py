@@ -74,7 +74,12 @@ def draw(plot: Plot, looks: Mapping[str, Look], theme: Theme, form: str = "svg")
     from matplotlib.figure import Figure
 
     # Equal data give equal files: no date, and ids of their own seed.
-    settings = {"svg.hashsalt": plot.name, "font.size": 9, "text.color": theme.ink, "axes.labelcolor": theme.ink}
+    settings: dict[Any, Any] = {
+        "svg.hashsalt": plot.name,
+        "font.size": 9,
+        "text.color": theme.ink,
+        "axes.labelcolor": theme.ink,
+    }
     with matplotlib.rc_context(settings):
         figure = Figure(figsize=_SIZE, layout="constrained", facecolor=theme.paper)
         axes: Any = figure.subplots()

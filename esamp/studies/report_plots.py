@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from typing import Any
 
 import torch
 
@@ -13,7 +11,7 @@ from esamp.metrics.intervals import interval_of, resamples
 from esamp.studies.contrasts import best_plain
 from esamp.studies.evaluated import EvaluatedRun
 from esamp.studies.report_figures import Plot, Point
-from esamp.studies.step_curves import Curve, CutTokens, cosine_curves, mean_curve, token_curves
+from esamp.studies.step_curves import Curve, Decode, cosine_curves, mean_curve, token_curves
 from esamp.studies.task_scores import TaskScores
 
 __all__ = ["task_plots"]
@@ -22,22 +20,22 @@ _BAND = "Bands and bars: 95 % bootstrap intervals over problems, each for itself
 
 
 def task_plots(
-    run: EvaluatedRun, task: TaskScores, cut: CutTokens | None, embedder: Embedder | None
+    run: EvaluatedRun, task: TaskScores, decode: Decode | None, embedder: Embedder | None
 ) -> tuple[list[Plot], list[str]]:
     """The figures of a task, and what is missing and why.
 
     Args:
         run: the run.
         task: its scores.
-        cut: cuts texts into tokens; None: there is no tokenizer.
+        decode: token ids to text; None: there is no tokenizer.
         embedder: None: nothing is embedded.
     """
     plots = [*_coverage(task), *_frontier(task)]
     missing: list[str] = []
     if not task.verified and "vendi" not in task.scores:
         missing.append("Vendi score and cosine were not measured (--no-embed).")
-    if embedder is not None and cut is not None:
-        plots += _cosine(run, task, cut, embedder)
+    if embedder is not None and decode is not None:
+        plots += _cosine(run, task, decode, embedder)
     elif embedder is not None:
         missing.append("No cosine over decoding steps: the model's tokenizer is not on this machine.")
     plots += _tokens(run, task)
@@ -106,8 +104,8 @@ def _point(task: TaskScores, measure: str, arm: str) -> Point:
     return Point(x, task.mean(measure, arm))
 
 
-def _cosine(run: EvaluatedRun, task: TaskScores, cut: CutTokens, embedder: Embedder) -> list[Plot]:
-    curves = cosine_curves(run, task.task, cut, embedder)
+def _cosine(run: EvaluatedRun, task: TaskScores, decode: Decode, embedder: Embedder) -> list[Plot]:
+    curves = cosine_curves(run, task.task, decode, embedder)
     if not curves:
         return []
     caption = (

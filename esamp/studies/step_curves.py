@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import final
@@ -10,20 +11,20 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from esamp.metrics import Embedder, mean_pairwise_cosine
+from esamp.metrics import Embedder, cosine_curve
 from esamp.metrics.intervals import resamples
 from esamp.studies.evaluated import EvaluatedRun
 from esamp.studies.ragged import Ragged
 from esamp.studies.task_scores import cells_of
 
-__all__ = ["Curve", "CutTokens", "cosine_curves", "mean_curve", "token_curves"]
+__all__ = ["Curve", "Decode", "cosine_curves", "mean_curve", "token_curves"]
 
 _ALIVE = 0.5
 _PREFIXES = 8
 _CURVE_PROBLEMS = 12
 
-CutTokens = Callable[[str, Sequence[int]], list[str] | None]
-"""Cuts a text into what each of its tokens adds; None where that cannot be done."""
+Decode = Callable[[list[int]], str]
+"""Turns token ids into text, special tokens left out."""
 
 
 @final
@@ -44,9 +45,7 @@ class Curve:
     high: list[float]
 
 
-def mean_curve(
-    x: Sequence[float], values: Float[Tensor, "problems points"], draws: int = 1000, seed: int = 0
-) -> Curve:
+def mean_curve(x: Sequence[float], values: Float[Tensor, "problems points"], draws: int = 1000, seed: int = 0) -> Curve:
     """The curve of values of each problem; points where no problem has a value are left out.
 
     Args:
@@ -92,7 +91,7 @@ def token_curves(run: EvaluatedRun, task: str, column: Ragged, first: int = 0) -
     return curves
 
 
-def cosine_curves(run: EvaluatedRun, task: str, cut: CutTokens, embedder: Embedder) -> dict[str, Curve]:
+def cosine_curves(run: EvaluatedRun, task: str, decode: Decode, embedder: Embedder) -> dict[str, Curve]:
     """Of each arm, the mean pairwise cosine of the samples' beginnings, at up to eight lengths in equal steps.
 
     A sample that has ended stays as it is. Embedding beginnings is what takes time: the first seed of at most twelve
@@ -101,7 +100,7 @@ def cosine_curves(run: EvaluatedRun, task: str, cut: CutTokens, embedder: Embedd
     Args:
         run: the run.
         task: name of the task.
-        cut: cuts a text into its tokens.
+        decode: token ids to text.
         embedder: of the beginnings.
     """
     samples, cells = run.samples, cells_of(run, task)
@@ -109,22 +108,16 @@ def cosine_curves(run: EvaluatedRun, task: str, cut: CutTokens, embedder: Embedd
     size = min(len(shared), _CURVE_PROBLEMS)
     chosen = [shared[place * len(shared) // size] for place in range(size)]
     groups = {(arm, problem): of_arm[problem][0] for arm, of_arm in cells.items() for problem in chosen}
-    pieces = {row: cut(samples.text[row], samples.token_ids[row].tolist()) for rows in groups.values() for row in rows}
-    if not pieces or any(found is None for found in pieces.values()):
-        return {}
-    lengths = sorted(len(found or []) for found in pieces.values())
+    lengths = sorted(len(samples.token_ids[row]) for rows in groups.values() for row in rows)
     longest = lengths[len(lengths) // 2]
     steps = sorted({max(1, round(longest * (place + 1) / _PREFIXES)) for place in range(_PREFIXES)})
-    beginnings = {(row, step): "".join((found or [])[:step]) for row, found in pieces.items() for step in steps}
-    texts = list(dict.fromkeys(beginnings.values()))
-    place_of, embedded = {text: place for place, text in enumerate(texts)}, embedder(texts)
-
-    def cosine(rows: list[int], step: int) -> float:
-        return mean_pairwise_cosine(embedded[[place_of[beginnings[row, step]] for row in rows]])
-
     curves: dict[str, Curve] = {}
     for arm in cells:
-        values = torch.tensor([[cosine(groups[arm, problem], step) for step in steps] for problem in chosen])
+        found = [
+            cosine_curve([samples.token_ids[row] for row in groups[arm, problem]], decode, embedder, steps)
+            for problem in chosen
+        ]
+        values = torch.tensor([[of.get(step, math.nan) for step in steps] for of in found])
         if bool(values.isfinite().any()):
             curves[arm] = mean_curve([float(step) for step in steps], values)
     return curves

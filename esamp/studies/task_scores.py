@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
@@ -16,11 +15,16 @@ from torch import Tensor
 from esamp.metrics import (
     Embedder,
     Interval,
+    distinct_at_k,
     distinct_n,
+    looping_rate,
     mean_interval,
     mean_pairwise_cosine,
+    pass_at_k,
     perplexity,
+    relevance,
     repetition,
+    truncation_rate,
     vendi_score,
 )
 from esamp.studies.evaluated import EvaluatedRun, SampleTable
@@ -180,12 +184,13 @@ def _cell_scores(samples: SampleTable, embedded: Embedded | None) -> dict[str, C
         "repetition": lambda cell: repetition(texts(cell), 4),
         "distinct_2": lambda cell: distinct_n(texts(cell), 2),
         "length": lambda cell: fmean(len(samples.token_ids[row]) for row in cell),
-        "cut": lambda cell: fmean(samples.finish_reason[row] == "length" for row in cell),
+        "looping": lambda cell: looping_rate([samples.token_ids[row] for row in cell]),
+        "cut": lambda cell: truncation_rate([samples.finish_reason[row] for row in cell]),
     }
     if embedded is not None:
         scores["vendi"] = lambda cell: vendi_score(embedded.samples[cell])
         scores["cosine"] = lambda cell: mean_pairwise_cosine(embedded.samples[cell])
-        scores["relevance"] = lambda cell: float((embedded.samples[cell] * embedded.prompts[cell]).sum(dim=1).mean())
+        scores["relevance"] = lambda cell: relevance(embedded.prompts[cell[0]], embedded.samples[cell])
     return scores
 
 
@@ -195,18 +200,10 @@ def _log_perplexity(samples: SampleTable, cell: Cell) -> float:
 
 
 def _pass_curve(samples: SampleTable, cell: Cell) -> Tensor:
-    right = [row for row in cell if samples.correct[row]]
-    return _chance(len(cell), len(right))
+    """A sample without a verdict, in a task that has them, is not right."""
+    return pass_at_k([sum(samples.correct[row] is True for row in cell)], len(cell))[0]
 
 
 def _answer_curve(samples: SampleTable, cell: Cell) -> Tensor:
     """Right samples without a normal form count as one answer."""
-    given = Counter(samples.answer[row] for row in cell if samples.correct[row])
-    return sum((_chance(len(cell), times) for times in given.values()), torch.zeros(len(cell), dtype=torch.float64))
-
-
-def _chance(n: int, c: int) -> Tensor:
-    """1 - C(n - c, k) / C(n, k) for k = 1 … n: the chance that k of n samples hold one of c."""
-    k = torch.arange(1, n + 1, dtype=torch.float64)
-    factors = [(1 - k / (n - i)).clamp_min(0) for i in range(c)]
-    return 1 - (torch.stack(factors).prod(dim=0) if factors else torch.ones_like(k))
+    return distinct_at_k([[(samples.answer[row] or "") if samples.correct[row] else None for row in cell]])[0]

@@ -113,7 +113,9 @@ def _verdict(tested: Sequence[Contrast]) -> str:
 def _baselines(tested: Sequence[Contrast]) -> str:
     lines = any(c.against == AT_EQUAL_PERPLEXITY for c in tested)
     points = any(c.against != AT_EQUAL_PERPLEXITY for c in tested)
-    best = "the plain temperature that is best on each measure (chosen on the same samples, which favours plain sampling)"
+    best = (
+        "the plain temperature that is best on each measure (chosen on the same samples, which favours plain sampling)"
+    )
     return " and ".join([*([best] if points else []), *([AT_EQUAL_PERPLEXITY] if lines else [])])
 
 
@@ -158,9 +160,7 @@ def _guards(contrasts: Sequence[Contrast], tested: Sequence[Contrast]) -> list[s
     ]
     if not fallen:
         return []
-    listed = "; ".join(
-        f"{c.label} of {c.arm} on {c.task} {said(c)} against {c.against}" for c in fallen
-    )
+    listed = "; ".join(f"{c.label} of {c.arm} on {c.task} {said(c)} against {c.against}" for c in fallen)
     return [f"A guard is worse, so the gain beside it is not to be trusted as it stands: {listed}."]
 
 
@@ -179,10 +179,7 @@ def _listed(contrasts: Sequence[Contrast]) -> str:
 
 
 def _pairs(contrasts: Sequence[Contrast]) -> str:
-    items = [
-        f"“{c.against}” in {c.label} on {c.task}, where “{c.arm}” has {said(c)} against it"
-        for c in contrasts
-    ]
+    items = [f"“{c.against}” in {c.label} on {c.task}, where “{c.arm}” has {said(c)} against it" for c in contrasts]
     return _cut(items, "; ")
 
 
@@ -194,7 +191,9 @@ def _cut(items: Sequence[str], between: str = ", ") -> str:
 
 
 def _detail(contrast: Contrast) -> str:
-    verb = {"gains": "a gain", "leads": "a lead, no result", "open": "no difference can be told", "loses": "a loss"}[standing(contrast)]
+    verb = {"gains": "a gain", "leads": "a lead, no result", "open": "no difference can be told", "loses": "a loss"}[
+        standing(contrast)
+    ]
     p = f"p {_equals(contrast.p)}"
     if contrast.adjusted == contrast.adjusted:
         p += f", corrected {_equals(contrast.adjusted)}"

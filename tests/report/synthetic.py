@@ -13,8 +13,23 @@ import pyarrow.parquet
 
 from esamp.studies.rows import row_schema
 
-BIRDS = "robin sparrow finch crow owl eagle heron swan wren kite dove gull".split()
-WORDS = "the quiet river took a long way round and nobody minded since the day was warm enough to wait".split()
+BIRDS = ["robin", "sparrow", "finch", "crow", "owl", "eagle", "heron", "swan", "wren", "kite", "dove", "gull"]
+WORDS = [
+    "the",
+    "quiet",
+    "river",
+    "took",
+    "a",
+    "long",
+    "way",
+    "round",
+    "and",
+    "nobody",
+    "minded",
+    "since",
+    "it",
+    "rained",
+]
 SWEEP = (0.7, 1.0, 1.3)
 ESAMP = "ESamp"
 CONTROL = "never learns"
@@ -48,17 +63,27 @@ def rows(
                 common = {"arm": arm, "plain": settings["beta"] == 0, "temperature": temperature, "seed": 0}
                 common |= {"index": index, "resets": 0, "seconds": 0.5, "loss": None if settings["beta"] == 0 else 0.8}
                 naming = {"task": "naming", "problem": f"bird {problem}", "prompt": f"Q: Name bird {problem}.\nA:"}
-                yield common | naming | _drawn(encode, bird if right else f"a {bird}?", temperature, settings, draw) | {
-                    "correct": bool(right),
-                    "answer": bird if right else None,
-                    "detail": "" if right else "no such bird",
-                }
+                yield (
+                    common
+                    | naming
+                    | _drawn(encode, bird if right else f"a {bird}?", temperature, settings, draw)
+                    | {
+                        "correct": bool(right),
+                        "answer": bird if right else None,
+                        "detail": "" if right else "no such bird",
+                    }
+                )
                 telling = {"task": "telling", "problem": f"tale {problem}", "prompt": f"Tell tale {problem}."}
-                yield common | telling | _drawn(encode, " ".join(words), temperature, settings, draw) | {
-                    "correct": None,
-                    "answer": None,
-                    "detail": "",
-                }
+                yield (
+                    common
+                    | telling
+                    | _drawn(encode, " ".join(words), temperature, settings, draw)
+                    | {
+                        "correct": None,
+                        "answer": None,
+                        "detail": "",
+                    }
+                )
 
 
 def _drawn(

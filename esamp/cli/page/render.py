@@ -24,9 +24,7 @@ def check_jinja() -> None:
         ModuleNotFoundError: Jinja2 is not installed.
     """
     if importlib.util.find_spec("jinja2") is None:
-        raise ModuleNotFoundError(
-            "the page needs Jinja2, which is not installed; run: pip install 'esamp[demo]'"
-        )
+        raise ModuleNotFoundError("the page needs Jinja2, which is not installed; run: pip install 'esamp[demo]'")
 
 
 def render(page: PageView) -> str:

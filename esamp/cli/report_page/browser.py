@@ -52,8 +52,8 @@ def make_browser(run: EvaluatedRun, cutter: TokenCutter | None, budget: int = BU
     notes = [f"All {len(samples)} samples of the run are here."]
     if len(kept) < len(samples):
         notes = [
-            f"{len(kept)} of the run's {len(samples)} samples are here, to keep the page small: drawn at random, with a "
-            "fixed seed, the same problems, seeds and sample numbers for every arm. All numbers and figures above are "
+            f"{len(kept)} of the run's {len(samples)} samples are here, to keep the page small: drawn at random, with "
+            "a fixed seed, the same problems, seeds and sample numbers for every arm. All numbers and figures above are "
             "of all samples."
         ]
     if cutter is None:

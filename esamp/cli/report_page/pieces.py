@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, final
 
 from esamp.cli.page.tokens import token_texts
 from esamp.engines.huggingface.embedded import EMBEDDED_NAME, embedded_model
+from esamp.studies.step_curves import Decode
 
 __all__ = ["TokenCutter", "local_decoder"]
-
-Decode = Callable[[Sequence[int]], str]
-"""Turns token ids into text, special tokens left out."""
 
 
 @final
@@ -37,7 +35,7 @@ class TokenCutter:
         """
         pieces = [self._piece(token) for token in ids]
         if not "".join(pieces).startswith(text):
-            pieces = token_texts(self._decode, ids)
+            pieces = token_texts(lambda prefix: self._decode(list(prefix)), ids)
         if not "".join(pieces).startswith(text):
             return None
         return _clip(pieces, len(text))
@@ -70,4 +68,4 @@ def local_decoder(model: str) -> Decode | None:
     # Whatever is wrong with a tokenizer that is only wanted for colours, the report does without.
     except Exception:
         return None
-    return lambda ids: tokenizer.decode(list(ids), skip_special_tokens=True)
+    return lambda ids: tokenizer.decode(ids, skip_special_tokens=True)
