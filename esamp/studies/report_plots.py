@@ -55,8 +55,8 @@ def _coverage(task: TaskScores) -> list[Plot]:
         best = best_plain(task, measure)
         caption = (
             f"{meaning} Estimated from n = {task.n}, without bias where samples are independent; ESamp's samples of a "
-            f"problem are not, so k below n says what k of {task.n} siblings find. Of plain sampling the temperature that "
-            f"is best at n has a band. {_BAND}"
+            f"problem are not, so k below n says what k of {task.n} siblings find. Of plain sampling the temperature "
+            f"that is best at n has a band. {_BAND}"
         )
         curves = {arm: mean_curve(counts, curve) for arm, curve in of.items()}
         bandless = [arm for arm in task.named("plain") if arm != best]
@@ -79,8 +79,8 @@ def _frontier(task: TaskScores) -> list[Plot]:
         plain = sorted(task.named("plain"), key=lambda name: float(task.log_perplexity[name].nanmean()))
         points = {arm.name: _point(task, measure, arm.name) for arm in task.arms}
         caption = (
-            f"{meaning} The line is plain sampling over its temperatures: what is to be beaten. Bars and bands: 95 % over "
-            "problems; the spread between problems is in them, so two arms may overlap here and differ when paired."
+            f"{meaning} The line is plain sampling over its temperatures: what is to be beaten. Bars and bands: "
+            "95 % over problems; the spread between problems is in them, so two arms may overlap here and differ when paired."
         )
         plots.append(
             Plot(
@@ -109,8 +109,8 @@ def _cosine(run: EvaluatedRun, task: TaskScores, decode: Decode, embedder: Embed
     if not curves:
         return []
     caption = (
-        "How alike the beginnings of a problem's samples are: mean pairwise cosine of their sentence embeddings, less is "
-        f"more diverse. A sample that has ended stays as it is. First seed, at most twelve problems. {_BAND}"
+        "How alike the beginnings of a problem's samples are: mean pairwise cosine of their sentence embeddings, less "
+        f"is more diverse. A sample that has ended stays as it is. First seed, at most twelve problems. {_BAND}"
     )
     return [_steps(task, "cosine", "cosine over decoding steps", caption, "mean pairwise cosine", curves)]
 
@@ -118,8 +118,8 @@ def _cosine(run: EvaluatedRun, task: TaskScores, decode: Decode, embedder: Embed
 def _tokens(run: EvaluatedRun, task: TaskScores) -> list[Plot]:
     end = "A curve ends where fewer than half of the arm's samples go on."
     novelty = (
-        "Distance between the distiller's prediction and the model's last hidden state; its square over the width is the "
-        f"distiller's loss. It falls where the distiller learns what the samples share. {end} {_BAND}"
+        "Distance between the distiller's prediction and the model's last hidden state; its square over the width is "
+        f"the distiller's loss. It falls where the distiller learns what the samples share. {end} {_BAND}"
     )
     kl = f"How far each step's distribution is tilted away from the model's own candidates. {end} {_BAND}"
     samples, plots = run.samples, list[Plot]()

@@ -87,7 +87,7 @@ def token_curves(run: EvaluatedRun, task: str, column: Ragged, first: int = 0) -
         ]
         values = torch.stack(means)
         if bool(values.isfinite().any()):
-            curves[arm] = mean_curve([step + 1 for step in range(first, width)], values)
+            curves[arm] = mean_curve([float(step + 1) for step in range(first, width)], values)
     return curves
 
 

@@ -38,8 +38,8 @@ class Words:
 def standing(contrast: Contrast) -> Standing:
     """What the interval allows to say of a comparison with plain sampling.
 
-    "gains" needs both: an interval above zero and p < .05 after correction. "loses" needs the interval alone, as a warning
-    may be the weaker claim.
+    "gains" needs both: an interval above zero and p < .05 after correction. "loses" needs the interval alone, as a
+    warning may be the weaker claim.
     """
     if contrast.difference.low > 0:
         return "gains" if contrast.adjusted < _LEVEL else "leads"
@@ -82,8 +82,8 @@ def _nothing(against_plain: Sequence[Contrast]) -> str:
     if against_plain:
         return "No arm of this run has a distiller that learns: nothing can be said of ESamp here."
     return (
-        "This run does not hold ESamp against plain sampling on any measure that counts, so it says nothing about a gain; "
-        "the numbers below stand for themselves."
+        "This run does not hold ESamp against plain sampling on any measure that counts, so it says nothing about a "
+        "gain; the numbers below stand for themselves."
     )
 
 
@@ -147,7 +147,7 @@ def _controls(contrasts: Sequence[Contrast], tested: Sequence[Contrast]) -> list
 
 
 def _guards(contrasts: Sequence[Contrast], tested: Sequence[Contrast]) -> list[str]:
-    """Gains that a guard takes the trust from: held against the same as the gain. A verdict is better than relevance."""
+    """Gains that a guard takes the trust from: held against the same as the gain is. Verdicts go before relevance."""
     claimed = {(c.task, c.arm, c.against) for c in tested if standing(c) in ("gains", "leads")}
     verified = {c.task for c in contrasts if c.measure == "valid"}
     fallen = [

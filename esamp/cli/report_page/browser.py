@@ -53,8 +53,8 @@ def make_browser(run: EvaluatedRun, cutter: TokenCutter | None, budget: int = BU
     if len(kept) < len(samples):
         notes = [
             f"{len(kept)} of the run's {len(samples)} samples are here, to keep the page small: drawn at random, with "
-            "a fixed seed, the same problems, seeds and sample numbers for every arm. All numbers and figures above are "
-            "of all samples."
+            "a fixed seed, the same problems, seeds and sample numbers for every arm. All numbers and figures above "
+            "are of all samples."
         ]
     if cutter is None:
         notes.append("Tokens have no colour: the tokenizer of the model is not on the machine that made this page.")
