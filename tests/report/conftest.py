@@ -9,7 +9,6 @@ from transformers import PreTrainedTokenizerFast
 from esamp.cli.report_page import TokenCutter, make_browser, render_report
 from esamp.studies.evaluated import read_run
 from esamp.studies.report import Report, make_report
-
 from tests.report.synthetic import rows, write_run
 
 ATTACK = "</script><script>alert('\"x\"')</script><img src=x onerror=alert(1)> & <!-- \u2028 \u202e done"

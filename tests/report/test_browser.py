@@ -117,7 +117,9 @@ def test_problems_follow_the_task_and_pages_can_be_turned(opened: Tab, report: R
 
 def test_the_order_is_that_of_the_numbers(opened: Tab):
     choose(opened, "sort", "length-down")
-    lengths = [int(text) for text in opened.run("document.getElementById('list').innerText.match(/\\d+(?= tokens ·)/g)")]
+    lengths = [
+        int(text) for text in opened.run("document.getElementById('list').innerText.match(/\\d+(?= tokens ·)/g)")
+    ]
     assert lengths == sorted(lengths, reverse=True) and lengths[0] > lengths[-1]
 
 

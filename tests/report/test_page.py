@@ -14,7 +14,6 @@ import pytest
 from esamp.cli.report_page import TokenCutter, make_browser
 from esamp.cli.report_page.browser import script_json
 from esamp.studies.report import Report
-
 from tests.report.conftest import ATTACK
 
 VOID = {"meta", "link", "br", "img", "input", "source"}

@@ -146,7 +146,9 @@ def test_ragged_rows_are_what_they_were():
 
 def test_figures_are_drawn_in_both_themes_and_are_not_empty(report: Report):
     names = [plot.name for task in report.tasks for plot in task.plots]
-    assert {"pass-naming", "answers-naming", "frontier-vendi-telling", "cosine-telling", "novelty-telling"} <= set(names)
+    assert {"pass-naming", "answers-naming", "frontier-vendi-telling", "cosine-telling", "novelty-telling"} <= set(
+        names
+    )
     assert len(names) == len(set(names))
     for task in report.tasks:
         found = looks(task.scores.arms)

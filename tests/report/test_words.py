@@ -43,7 +43,9 @@ def test_a_gain_over_plain_sampling_and_control_is_called_one():
     assert "as well" not in text and "cannot be credited" not in text
 
 
-@pytest.mark.parametrize(("difference", "wanted"), [(WIDE, "does as well, as far as can be told"), (DOWN, "does better")])
+@pytest.mark.parametrize(
+    ("difference", "wanted"), [(WIDE, "does as well, as far as can be told"), (DOWN, "does better")]
+)
 def test_a_control_that_does_as_well_stands_in_the_first_paragraph(difference: Interval, wanted: str):
     text = paragraph(PLAIN, replace(CONTROL, difference=difference))
     assert f"A control {wanted}: “frozen” in pass@16 on birds" in text
