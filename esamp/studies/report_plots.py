@@ -80,7 +80,8 @@ def _frontier(task: TaskScores) -> list[Plot]:
         points = {arm.name: _point(task, measure, arm.name) for arm in task.arms}
         caption = (
             f"{meaning} The line is plain sampling over its temperatures: what is to be "
-            "beaten. Bars and bands: 95 % over problems; the spread between problems is in them, so two arms may overlap here and differ when paired."
+            "beaten. Bars and bands: 95 % over problems; the spread between problems is in them, so "
+            "two arms may overlap here and differ when paired."
         )
         plots.append(
             Plot(
