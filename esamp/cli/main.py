@@ -37,6 +37,7 @@ COMMANDS = {
     "demo": Command("esamp.cli.demo", "both methods on a few prompts with the embedded model, and a page to look at"),
     "eval": Command("esamp.cli.eval", "a grid of samplers, tasks and seeds: every sample a row, on many devices"),
     "ablate": Command("esamp.cli.ablate", "the same, and what each arm gains over plain sampling, with figures"),
+    "report": Command("esamp.cli.report", "a run as a page to read, with figures and every sample"),
     "fit": Command("esamp.cli.fit", "trains a distiller on text, for a warm start"),
     "bench": Command("esamp.cli.bench", "what ESamp costs on this machine"),
 }

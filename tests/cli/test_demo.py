@@ -41,7 +41,7 @@ def test_without_jinja_it_says_so_before_it_generates(esamp, model: str, tmp_pat
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "jinja2" else find(name))
     got = esamp("demo", "--model", model, "--out", str(tmp_path / "i.html"))
     assert got.code == 2
-    wanted = "the demo's page needs Jinja2, which is not installed; run: pip install 'esamp[demo]'"
+    wanted = "the page needs Jinja2, which is not installed; run: pip install 'esamp[demo]'"
     assert got.err == f"esamp: error: {wanted}\n"
     assert not (tmp_path / "i.html").exists()
 

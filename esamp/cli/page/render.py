@@ -14,7 +14,7 @@ from esamp.cli.page.view import MAP_HEIGHT, MAP_WIDTH, PageView
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-__all__ = ["check_jinja", "render"]
+__all__ = ["check_jinja", "environment", "render"]
 
 
 def check_jinja() -> None:
@@ -24,9 +24,7 @@ def check_jinja() -> None:
         ModuleNotFoundError: Jinja2 is not installed.
     """
     if importlib.util.find_spec("jinja2") is None:
-        raise ModuleNotFoundError(
-            "the demo's page needs Jinja2, which is not installed; run: pip install 'esamp[demo]'"
-        )
+        raise ModuleNotFoundError("the page needs Jinja2, which is not installed; run: pip install 'esamp[demo]'")
 
 
 def render(page: PageView) -> str:
@@ -36,9 +34,9 @@ def render(page: PageView) -> str:
         ModuleNotFoundError: Jinja2 is not installed.
     """
     check_jinja()
-    environment = _environment()
-    style = environment.get_template("style.css").render(levels=LEVELS).strip()
-    return environment.get_template("page.html").render(
+    made = environment()
+    style = made.get_template("style.css").render(levels=LEVELS).strip()
+    return made.get_template("page.html").render(
         page=page,
         style=style,
         style_hash=base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
@@ -48,7 +46,8 @@ def render(page: PageView) -> str:
     )
 
 
-def _environment() -> Environment:
+def environment() -> Environment:
+    """Where the templates of all pages are found; whatever is put into them is escaped."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     return Environment(

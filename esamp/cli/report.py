@@ -1,0 +1,91 @@
+"""`esamp report`: a run of `esamp eval` as a page, figures and tables."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from esamp.cli.files import check_folder, check_writable
+from esamp.cli.page.render import check_jinja
+from esamp.cli.parsing import Parser
+from esamp.cli.quiet import quiet
+from esamp.cli.report_page import TokenCutter, local_decoder, make_browser, render_report
+from esamp.cli.spelling import Spelling
+from esamp.metrics import MiniLM
+from esamp.studies.evaluated import EvaluatedRun, read_run
+from esamp.studies.figures import check_matplotlib
+from esamp.studies.palette import LIGHT, looks
+from esamp.studies.report import Report, make_report, report_json, report_markdown
+from esamp.studies.report_figures import draw
+
+__all__ = ["parser", "run"]
+
+_DESCRIPTION = """\
+Sums up a run of `esamp eval`: writes report.html (one file, nothing is loaded from anywhere), summary.md,
+summary.json and figures/ (PNG and SVG) into the folder of the run. The first paragraph says what the
+intervals allow, and whether a control does as well."""
+
+
+def parser() -> Parser:
+    """The options of `esamp report`."""
+    made = Parser("report", Spelling("run", flags=("--no-embed",)), usage="RUN [options]", description=_DESCRIPTION)
+    options = made.group("report")
+    options.add_argument("--run", type=list[str], default=[], metavar="FOLDER", help="what `esamp eval` wrote")
+    options.add_argument("--out", type=str, default=None, metavar="FILE", help="where the page goes (RUN/report.html)")
+    options.add_argument(
+        "--baseline",
+        type=str,
+        default=None,
+        metavar="ARM",
+        help="hold all arms against this one (the plain temperature that is best on each measure)",
+    )
+    options.add_argument(
+        "--no-embed",
+        dest="embed",
+        action="store_false",
+        help="no sentence embeddings: quicker, without Vendi score, cosine and relevance",
+    )
+    return made
+
+
+def run(options: Any) -> int:
+    """Read, sum up, write; the page's path is the last line."""
+    if len(options.run) != 1:
+        raise ValueError(f"run must be one folder, got {options.run}; `esamp report --help` says what is in it")
+    check_jinja()
+    check_matplotlib()
+    read = read_run(Path(options.run[0]))
+    out = check_writable("out", options.out or str(read.folder / "report.html"))
+    figures = check_folder("run", str(read.folder / "figures"))
+    with quiet():
+        decode = local_decoder(_model(read))
+        cutter = None if decode is None else TokenCutter(decode)
+        embedder = MiniLM() if options.embed else None
+        report = make_report(read, baseline=options.baseline, decode=decode, embedder=embedder, progress=_say)
+    _say("writing")
+    _write(report, figures)
+    out.write_text(render_report(report, make_browser(read, cutter)), encoding="utf-8")
+    print("", *report.words.paragraph, "", sep="\n")
+    print(out.resolve())
+    return 0
+
+
+def _model(run: EvaluatedRun) -> str:
+    model: Any = run.manifest.get("model") or {}
+    return str(model.get("name", "") if isinstance(model, dict) else model)
+
+
+def _say(what: str) -> None:
+    print(what, flush=True)
+
+
+def _write(report: Report, figures: Path) -> None:
+    folder = report.run.folder
+    (folder / "summary.md").write_text(report_markdown(report), encoding="utf-8")
+    (folder / "summary.json").write_text(json.dumps(report_json(report), indent=1, ensure_ascii=False), "utf-8")
+    for task in report.tasks:
+        for plot in task.plots:
+            for form in ("png", "svg"):
+                drawn = draw(plot, looks(task.scores.arms), LIGHT, form)
+                (figures / f"{plot.name}.{form}").write_bytes(drawn)
