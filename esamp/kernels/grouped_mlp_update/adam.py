@@ -76,7 +76,12 @@ def adam_step(
         launch(measure, (groups, sum(strips)), common | own, **options(bm, stages=1))
     own = {"weights": tuple(weights), "first": tuple(first), "second": tuple(second), "norms": norms}
     own |= {"count": slots.count, "rounds": slots.rounds, "settings": slots.settings, "parts": norms.shape[1]}
-    own |= {"TILES": tuple(tiles), "PARTS": triton.next_power_of_2(norms.shape[1]), "PRECISION": precision()}
+    own |= {
+        "TILES": tuple(tiles),
+        "ONE": activations.lanes <= bm,
+        "PARTS": triton.next_power_of_2(norms.shape[1]),
+        "PRECISION": precision(),
+    }
     launch(adam, (groups, sum(tiles)), common | own, **options(bm, stages=1))
 
 
@@ -93,6 +98,7 @@ def gradient_tile(
     lanes,
     HEIGHT: tl.constexpr,
     WIDTH: tl.constexpr,
+    ONE: tl.constexpr,
     BM: tl.constexpr,
     TA: tl.constexpr,
     TB: tl.constexpr,
@@ -101,7 +107,8 @@ def gradient_tile(
 ):
     """Aᵀ B of a slot's living rows, at rows i and columns j of the weight."""
     total = tl.zeros((TA, TB), tl.float32)
-    for first in range(0, lanes, BM):
+    # One tile is no loop, for the compiler's sake.
+    for first in range(0, BM if ONE else lanes, BM):
         row = rows_of(slot, group, first, rows, lanes, BM, CHUNK)
         here = (tl.load(alive + row, mask=row < rows, other=0.0) > 0.0)[:, None]
         place = row.to(tl.int64)[:, None]
@@ -152,6 +159,7 @@ def measure(
                     lanes,
                     HEIGHTS[index],
                     WIDTHS[index],
+                    False,
                     BM,
                     TA,
                     TB,
@@ -200,6 +208,7 @@ def adam(
     HEIGHTS: tl.constexpr,
     WIDTHS: tl.constexpr,
     TILES: tl.constexpr,
+    ONE: tl.constexpr,
     BM: tl.constexpr,
     TA: tl.constexpr,
     TB: tl.constexpr,
@@ -240,6 +249,7 @@ def adam(
                     lanes,
                     HEIGHTS[index],
                     WIDTHS[index],
+                    ONE,
                     BM,
                     TA,
                     TB,

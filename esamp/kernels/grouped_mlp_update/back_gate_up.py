@@ -42,7 +42,8 @@ def back_gate_up(
     group = tl.program_id(0)
     k = tl.program_id(1) * BD + tl.arange(0, BD)
     base = weight + group.to(tl.int64) * d * (2 * inner)
-    for first in range(0, lanes, BM):
+    # One tile is no loop, for the compiler's sake.
+    for first in range(0, BM if NORMS else lanes, BM):
         row = rows_of(slot, group, first, rows, lanes, BM, CHUNK)
         here = tl.load(alive + row, mask=row < rows, other=0.0) > 0.0
         if tl.max(here.to(tl.int32), 0) > 0:
