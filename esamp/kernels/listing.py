@@ -61,9 +61,9 @@ def _start(dtype: torch.dtype, lanes: int) -> None:
         return torch.empty(shape, dtype=kind, device="meta")
 
     weights = [empty(slots, d, 2 * rank), empty(slots, rank, d), empty(slots, d), empty(slots, d)]
-    moments = [[torch.empty_like(weight, dtype=torch.float32) for weight in weights] for _ in range(2)]
+    first, second = ([torch.empty_like(weight, dtype=torch.float32) for weight in weights] for _ in range(2))
     gate_up, down, scale, bias = weights
     activations, _ = forward_normalised(trial.shallow, trial.slot, lanes, gate_up, down, scale, bias)
-    step_normalised(activations, trial.deep, trial.alive, weights, *moments, trial.state)
+    step_normalised(activations, trial.deep, trial.alive, weights, first, second, trial.state)
     ids, mask = empty(rows, sizes.width, kind=torch.int64), empty(rows, sizes.width, kind=torch.bool)
     run(empty(rows, d, kind=torch.float32), empty(sizes.vocabulary, d), ids, mask, empty(sizes.vocabulary), 1.0, 30.0)
