@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,10 +12,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from esamp.candidates import Filters
 from esamp.distillers import Distiller, LowRankDistiller, MLPDistiller, NoiseDistiller
+from esamp.head import Head
 from esamp.kernels.launch import Launch, watch
 from esamp.kernels.trial import Sizes, Trial
+from tests.kernels.interpreted.banks import gaussian
 from tests.kernels.interpreted.traffic import Traffic
-from tests.properties.bank import grid, of, step
+from tests.properties.bank import WIDTH, grid, of, step
 
 _SIZES = Sizes(d=192, inner=64, slots=2, lanes=3, vocabulary=500, width=16, head=torch.float32, unused=1)
 
@@ -79,7 +82,9 @@ def test_nothing_else_runs_on_the_device() -> None:
 def test_an_explorers_step_launches_no_more(
     make: Callable[[], Distiller], predicting: list[str], learning: list[str]
 ) -> None:
-    mind, taken = of(make(), groups=2, filters=Filters(min_p=0.3)), step(grid(2), 0)
+    head = Head(gaussian(2000, WIDTH))
+    mind, taken = of(make(), 2, Filters(min_p=0.3), head), step(grid(2), 0)
+    taken = replace(taken, reference=head.full(taken.deep))
     tokens, alive = torch.zeros(len(taken.rows), dtype=torch.int64), torch.tensor([True] * 5 + [False])
     started: list[str] = []
 
