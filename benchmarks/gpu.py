@@ -26,6 +26,7 @@ os.environ.setdefault("TRITON_DEFAULT_FP_FUSION", "1")
 import torch
 
 from esamp.distillers import MLPDistiller
+from esamp.distillers.fused import FusedDistiller
 from esamp.kernels.candidate_filter import reference as candidate_filter
 from esamp.kernels.candidate_head import reference as head
 from esamp.kernels.grouped_mlp.reference import gated_blocks
@@ -103,7 +104,7 @@ def eager_learning(trial: Trial) -> Callable[[], object]:
     lesson = [grid.scatter(value) for value in (trial.shallow, trial.deep, trial.alive)]
 
     def work() -> object:
-        return super(MLPDistiller, mlp).learn(*lesson)
+        return super(FusedDistiller, mlp).learn(*lesson)
 
     return work
 

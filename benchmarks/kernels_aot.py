@@ -2,7 +2,7 @@
 
     python benchmarks/kernels_aot.py [--out docs/results/kernels-aot.md]
 
-A minute or two on one core the first time; afterwards Triton's cache answers.
+Ten to twenty minutes on one core the first time; afterwards Triton's cache answers.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ os.environ.setdefault("TRITON_DEFAULT_FP_FUSION", "1")
 import torch
 import triton
 
-from esamp.kernels.ahead import TARGETS, report
+from esamp.kernels.ahead import TARGETS, WIDEST, report
 from esamp.kernels.listing import launches
 
 
@@ -30,9 +30,9 @@ def main() -> None:
     out = parser.parse_args().out
     lines = [
         f"Triton {triton.__version__}, PyTorch {torch.__version__.partition('+')[0]}. Registers of a thread / shared "
-        "memory of a program in KiB; a spill, an overflow or loads narrower than 128 bits (64 on AMD) would be marked.",
+        "memory of a program in KiB; a spill, an overflow or loads narrower than 128 bits would be marked.",
         "",
-        f"| kernel, weights, rows of a tile | {' | '.join(TARGETS)} |",
+        f"| kernel, weights, rows of a slot | {' | '.join(TARGETS)} |",
         "|---|" + "---|" * len(TARGETS),
     ]
     flawed = False
@@ -40,7 +40,7 @@ def main() -> None:
         cells = []
         for target in TARGETS.values():
             got = report(launch, target)
-            flaws = [f"{got.spills} spilled"] * (got.spills > 0) + [f"{got.widest} bits"] * (got.widest < target.widest)
+            flaws = [f"{got.spills} spilled"] * (got.spills > 0) + [f"{got.widest} bits"] * (got.widest < WIDEST)
             flaws += ["too large"] * (got.shared > target.shared)
             flawed |= bool(flaws)
             cells.append(" ".join([f"{got.registers} / {got.shared / 1024:.1f}", *flaws]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import final
+from typing import TYPE_CHECKING, final
 
 import torch
 from jaxtyping import Float
@@ -11,18 +11,24 @@ from typing_extensions import override
 
 from esamp.checks import check_integer
 from esamp.distillers.base import distillers
-from esamp.distillers.gradient import GradientDistiller, Weights
+from esamp.distillers.fused import FusedDistiller
+from esamp.distillers.gradient import Weights
 from esamp.distillers.initial import gaussian
 from esamp.distillers.optimizers import Adam, GroupedOptimizer
-from esamp.kernels.grouped_mlp import normalised_block
+from esamp.distillers.optimizers.base import AdamState
+from esamp.kernels.grouped_mlp import grouped_normalised_block_with_activations, normalised_block
+from esamp.kernels.grouped_mlp_update import grouped_normalised_update
 from esamp.llm import FrozenLLM
+
+if TYPE_CHECKING:
+    from esamp.kernels.grouped_mlp.triton import Activations
 
 __all__ = ["LowRankDistiller"]
 
 
 @final
 @distillers.register("low_rank")
-class LowRankDistiller(GradientDistiller):
+class LowRankDistiller(FusedDistiller):
     """ĥᴸ = s ⊙ LN(x + W_out (SiLU(W_gate x) ⊙ W_up x)) + b with x = RMSNorm(h¹), of width d → rank → d.
 
     The form of the paper's released engine; a twelfth of the MLP's memory at rank 64 and d = 576.
@@ -87,6 +93,24 @@ class LowRankDistiller(GradientDistiller):
     def predict(self, weights: Weights, shallow: Float[Tensor, "groups rows d"]) -> Float[Tensor, "groups rows d"]:
         names = ("gate_up", "out", "scale", "bias")
         return normalised_block(shallow, *(weights[name] for name in names))
+
+    @override
+    def activate(self, rows: Float[Tensor, "rows d"], lanes: int) -> tuple[Activations, Float[Tensor, "rows d"]]:
+        gate_up, out, scale, bias = self.stored()
+        return grouped_normalised_block_with_activations(rows, None, lanes, gate_up, out, scale, bias)
+
+    @override
+    def update(
+        self,
+        activations: Activations,
+        deep: Float[Tensor, "rows d"],
+        weight: Float[Tensor, " rows"],
+        adam: AdamState,
+        settings: Float[Tensor, " 7"],
+        rounds: Tensor | None,
+    ) -> Float[Tensor, " groups"]:
+        moments = (adam.first, adam.second, adam.count)
+        return grouped_normalised_update(activations, deep, weight, self.stored(), *moments, settings, rounds)
 
 
 def _plain_output(hidden_size: int) -> dict[str, Tensor]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import final
+from typing import TYPE_CHECKING, final
 
 import torch
 from jaxtyping import Float
@@ -11,19 +11,23 @@ from typing_extensions import override
 
 from esamp.checks import check_integer
 from esamp.distillers.base import distillers
-from esamp.distillers.gradient import GradientDistiller, Weights
+from esamp.distillers.fused import FusedDistiller
+from esamp.distillers.gradient import Weights
 from esamp.distillers.initial import gaussian
 from esamp.distillers.optimizers import Adam, GroupedOptimizer
 from esamp.distillers.optimizers.base import AdamState
 from esamp.kernels.grouped_mlp import gated_blocks, grouped_mlp_with_activations
-from esamp.kernels.grouped_mlp_update import adam_settings, fits, grouped_mlp_update
+from esamp.kernels.grouped_mlp_update import grouped_mlp_update
+
+if TYPE_CHECKING:
+    from esamp.kernels.grouped_mlp.triton import Activations
 
 __all__ = ["MLPDistiller"]
 
 
 @final
 @distillers.register("mlp")
-class MLPDistiller(GradientDistiller):
+class MLPDistiller(FusedDistiller):
     """Residual gated blocks: x ← x + W_down (SiLU(W_gate x) ⊙ W_up x), twice, of width d → 384 → d (ESamp, App. A).
 
     Args:
@@ -57,7 +61,6 @@ class MLPDistiller(GradientDistiller):
         self.width = check_integer("width", width, low=1)
         self.blocks = check_integer("blocks", blocks, low=1)
         self.begin(start, ("random", "zero"))
-        self._sent: tuple[tuple[float | None, ...], Tensor] | None = None
 
     @override
     def init_parameters(self, hidden_size: int, generator: Generator) -> dict[str, Tensor]:
@@ -76,35 +79,23 @@ class MLPDistiller(GradientDistiller):
         return gated_blocks(shallow, gate_up, down)
 
     @override
-    def learn(
-        self,
-        shallow: Float[Tensor, "groups rows d"],
-        deep: Float[Tensor, "groups rows d"],
-        weight: Float[Tensor, "groups rows"],
-    ) -> Float[Tensor, " groups"]:
-        state = self.optimizer.adam()
-        if state is None or not fits(shallow):
-            return super().learn(shallow, deep, weight)
-        gate_up = [self.get_buffer(f"weight_gate_up_{block}") for block in range(self.blocks)]
-        down = [self.get_buffer(f"weight_down_{block}") for block in range(self.blocks)]
-        lanes = shallow.shape[1]
-        activations = grouped_mlp_with_activations(shallow.flatten(0, 1), None, lanes, gate_up, down)
-        return grouped_mlp_update(
-            activations,
-            deep.flatten(0, 1),
-            weight.flatten(),
-            gate_up,
-            down,
-            state.first,
-            state.second,
-            state.count,
-            self._adam_settings(state, shallow.device),
-            None if self.storage == "float32" else self.get_buffer("_rounds"),
-        )
+    def activate(self, rows: Float[Tensor, "rows d"], lanes: int) -> tuple[Activations, Float[Tensor, "rows d"]]:
+        activations = grouped_mlp_with_activations(rows, None, lanes, *self._blocks())
+        return activations, activations.hidden[-1]
 
-    def _adam_settings(self, state: AdamState, device: torch.device) -> Tensor:
-        """The settings on the device; sent there again only when they change."""
-        values = (state.lr, state.beta1, state.beta2, state.eps, self.clip)
-        if self._sent is None or self._sent[0] != values:
-            self._sent = values, adam_settings(*values, device)
-        return self._sent[1]
+    @override
+    def update(
+        self,
+        activations: Activations,
+        deep: Float[Tensor, "rows d"],
+        weight: Float[Tensor, " rows"],
+        adam: AdamState,
+        settings: Float[Tensor, " 7"],
+        rounds: Tensor | None,
+    ) -> Float[Tensor, " groups"]:
+        moments = (adam.first, adam.second, adam.count)
+        return grouped_mlp_update(activations, deep, weight, *self._blocks(), *moments, settings, rounds)
+
+    def _blocks(self) -> tuple[list[Tensor], list[Tensor]]:
+        weights = self.stored()
+        return weights[0::2], weights[1::2]

@@ -22,8 +22,13 @@ from triton.compiler.compiler import ASTSource, make_backend
 from triton.runtime.jit import create_function_from_signature
 
 from esamp.kernels.launch import Launch
+from esamp.kernels.primitives import amd_options
 
-__all__ = ["TARGETS", "Report", "Target", "report", "specialisation"]
+__all__ = ["TARGETS", "WIDEST", "Report", "Target", "report", "specialisation"]
+
+
+WIDEST = 128
+"""Bits that the widest load of a kernel must have."""
 
 
 @dataclass(frozen=True)
@@ -32,11 +37,6 @@ class Target:
 
     gpu: GPUTarget
     shared: int
-
-    @property
-    def widest(self) -> int:
-        """Bits that the widest load should have. A tile of 32 × 32 is too small for 128 on AMD."""
-        return 64 if self.hip else 128
 
     @property
     def hip(self) -> bool:
@@ -97,8 +97,9 @@ def _as_on(launch: Launch, target: Target) -> Launch:
     if not target.hip:
         return launch
     exact = {name: "ieee" for name in ("PRECISION", "ROUGH") if name in launch.arguments}
-    stages = {"num_stages": min(launch.options.get("num_stages", 2), 2)}
-    return replace(launch, arguments=launch.arguments | exact, options=launch.options | stages)
+    # Products take their options from `options`, which knows AMD; the others are the same everywhere.
+    chosen = amd_options(launch.options) if exact else launch.options
+    return replace(launch, arguments=launch.arguments | exact, options=chosen)
 
 
 def _nvidia(compiled: Any) -> Report:

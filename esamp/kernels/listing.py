@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from esamp.kernels.candidate_head.triton import run
-from esamp.kernels.grouped_mlp.triton import forward_normalised
+from esamp.kernels.grouped_mlp.normalised import forward_normalised
+from esamp.kernels.grouped_mlp_update.triton import step_normalised
 from esamp.kernels.launch import Launch, watch
 from esamp.kernels.trial import Sizes, Trial
 
@@ -16,12 +17,12 @@ __all__ = ["launches"]
 
 _KINDS = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 # What the tests compile; `everything` adds the tiles between, at the price of as much time again.
-_FEW = [("fp32", 16), ("fp16", 16), ("bf16", 16), ("fp32", 64)]
-_ALL = list(product(_KINDS, (16, 32, 64)))
+_FEW = [("fp32", 16), ("fp16", 16), ("bf16", 16), ("fp32", 64), ("fp32", 128)]
+_ALL = [*product(_KINDS, (16, 32, 64)), ("fp32", 128)]
 
 
 def launches(everything: bool = False) -> dict[str, Launch]:
-    """By name: kernel, dtype of the weights, rows of a tile; at d = 4096, inner width 384, 8 slots."""
+    """By name: kernel, dtype of the weights, rows of a slot; at d = 4096, inner width 384, 8 slots."""
     listed: dict[str, Launch] = {}
     for kind, lanes in _ALL if everything else _FEW:
         caught: list[Launch] = []
@@ -37,9 +38,13 @@ def launches(everything: bool = False) -> dict[str, Launch]:
 def _variant(launch: Launch) -> str:
     arguments = launch.arguments
     if launch.name == "back_down":
+        if arguments["squares"] is not None:
+            return " (RMS)"
         return " (first block)" if arguments["FIRST"] else " (last block)"
     if launch.name == "score":
         return " (draw)" if arguments["place"] is not None else ""
+    if launch.name in ("adam", "measure"):
+        return " (RMS)" if 1 in arguments["HEIGHTS"] else ""
     if launch.name in ("shrink", "expand") and arguments["squares"] is not None:
         return " (RMS)"
     return ""
@@ -55,7 +60,10 @@ def _start(dtype: torch.dtype, lanes: int) -> None:
     def empty(*shape: int, kind: torch.dtype = dtype) -> Tensor:
         return torch.empty(shape, dtype=kind, device="meta")
 
-    weights = (empty(slots, d, 2 * rank), empty(slots, rank, d), empty(slots, d), empty(slots, d))
-    forward_normalised(empty(rows, d, kind=torch.float32), None, lanes, *weights)
+    weights = [empty(slots, d, 2 * rank), empty(slots, rank, d), empty(slots, d), empty(slots, d)]
+    first, second = ([torch.empty_like(weight, dtype=torch.float32) for weight in weights] for _ in range(2))
+    gate_up, down, scale, bias = weights
+    activations, _ = forward_normalised(trial.shallow, trial.slot, lanes, gate_up, down, scale, bias)
+    step_normalised(activations, trial.deep, trial.alive, weights, first, second, trial.state)
     ids, mask = empty(rows, sizes.width, kind=torch.int64), empty(rows, sizes.width, kind=torch.bool)
     run(empty(rows, d, kind=torch.float32), empty(sizes.vocabulary, d), ids, mask, empty(sizes.vocabulary), 1.0, 30.0)

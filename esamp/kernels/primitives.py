@@ -13,6 +13,7 @@ from torch import Tensor
 
 __all__ = [
     "INTERPRET",
+    "amd_options",
     "contiguous",
     "hash_bits",
     "multiply",
@@ -41,8 +42,18 @@ def padded(size: int, low: int = 16, high: int = 128) -> int:
 
 
 def options(rows: int, stages: int) -> dict[str, int]:
-    """Compiler options of a product of `rows`-row tiles; AMD's compiler pipelines by registers and wants two stages."""
-    return {"num_warps": 4 if rows < 64 else 8, "num_stages": min(stages, 2) if torch.version.hip else stages}
+    """Compiler options of a product of `rows`-row tiles."""
+    chosen = {"num_warps": 4 if rows < 64 else 8, "num_stages": stages}
+    return amd_options(chosen) if torch.version.hip else chosen
+
+
+def amd_options(chosen: dict[str, int]) -> dict[str, int]:
+    """The same on AMD's GPUs.
+
+    Their warps have twice the threads: half as many leave a thread as much to load at once, 128 bits even of a small
+    tile. And their compiler pipelines by registers, and wants two stages.
+    """
+    return {"num_warps": max(chosen["num_warps"] // 2, 1), "num_stages": min(chosen["num_stages"], 2)}
 
 
 def contiguous(*tensors: Tensor) -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 
+from esamp.distillers import LowRankDistiller, MLPDistiller
+from esamp.distillers.fused import FusedDistiller
 from esamp.draw import gumbel_argmax
 from esamp.kernels.candidate_filter import min_p_candidates
 from esamp.kernels.candidate_filter import reference as candidate_filter
@@ -61,6 +65,29 @@ def test_candidates_and_draws() -> None:
     log_probs = mixed.masked_fill(~mask, -torch.inf).log_softmax(dim=-1)
     there = (value.cpu() for value in (log_probs, ids))
     assert torch.equal(place.cpu(), gumbel_argmax(*there, 2**40, sample.cpu(), sample.cpu()))
+
+
+@pytest.mark.parametrize("lanes", [16, 70])
+@pytest.mark.parametrize(
+    "make", [lambda: MLPDistiller(lr=1e-2), lambda: LowRankDistiller(lr=1e-2, eps=1e-4)], ids=["mlp", "low_rank"]
+)
+def test_distillers_learn_as_without_kernels(
+    make: Callable[[], FusedDistiller], lanes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = []
+    for kernels in ("triton", "reference"):
+        monkeypatch.setenv("ESAMP_KERNELS", kernels)
+        distiller = make()
+        distiller.setup(576, 3, "cuda")
+        weight = (torch.arange(lanes, device="cuda") < torch.tensor([[lanes], [2], [0]], device="cuda")).float()
+        for seed in range(3):
+            shallow, deep = _gaussian(3, lanes, 576, seed=seed), _gaussian(3, lanes, 576, seed=9 + seed)
+            with torch.no_grad():
+                predicted = distiller(shallow)
+            losses = distiller.learn(shallow, deep * weight.unsqueeze(-1), weight)
+        said.append((predicted, losses))
+    for got, wanted in zip(*said, strict=True):
+        torch.testing.assert_close(got, wanted, atol=2e-3, rtol=2e-3)
 
 
 def test_a_graph_replays_whole_steps() -> None:

@@ -21,6 +21,7 @@ __all__ = [
     "grouped_mlp",
     "grouped_mlp_with_activations",
     "grouped_normalised_block",
+    "grouped_normalised_block_with_activations",
     "normalised_block",
 ]
 
@@ -60,7 +61,7 @@ def grouped_normalised_block(
 ) -> Float[Tensor, "rows d"]:
     """S ⊙ LN(x̄ + W_down (SiLU(W_gate x̄) ⊙ W_up x̄)) + b, x̄ = RMSNorm(x); arguments as for `grouped_mlp`."""
     if uses_triton(x):
-        from esamp.kernels.grouped_mlp.triton import forward_normalised
+        from esamp.kernels.grouped_mlp.normalised import forward_normalised
 
         return forward_normalised(x, slot, lanes, gate_up, down, scale, bias)[1]
     grid = Grid(slot, gate_up.shape[0], lanes)
@@ -78,6 +79,21 @@ def grouped_mlp_with_activations(
     from esamp.kernels.grouped_mlp.triton import forward
 
     return forward(x, slot, lanes, gate_up, down)
+
+
+def grouped_normalised_block_with_activations(
+    x: Float[Tensor, "rows d"],
+    slot: Int[Tensor, " rows"] | None,
+    lanes: int,
+    gate_up: Float[Tensor, "slots d two_inner"],
+    down: Float[Tensor, "slots inner d"],
+    scale: Float[Tensor, "slots d"],
+    bias: Float[Tensor, "slots d"],
+) -> tuple[Activations, Float[Tensor, "rows d"]]:
+    """`grouped_normalised_block` by Triton, with what `grouped_normalised_update` needs."""
+    from esamp.kernels.grouped_mlp.normalised import forward_normalised
+
+    return forward_normalised(x, slot, lanes, gate_up, down, scale, bias)
 
 
 def gated_blocks(
@@ -103,7 +119,7 @@ def normalised_block(
     """`grouped_normalised_block` of a whole grid of rows. Differentiable, as `gated_blocks` is."""
     if _differentiates(x, gate_up, down, scale, bias) or not uses_triton(x):
         return reference.normalised_block(x, gate_up, down, scale, bias)
-    from esamp.kernels.grouped_mlp.triton import forward_normalised
+    from esamp.kernels.grouped_mlp.normalised import forward_normalised
 
     return forward_normalised(x.flatten(0, 1), None, x.shape[1], gate_up, down, scale, bias)[1].view(x.shape)
 

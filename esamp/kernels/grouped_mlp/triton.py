@@ -17,15 +17,14 @@ from torch import Tensor
 from esamp.kernels.launch import launch
 from esamp.kernels.primitives import contiguous, multiply, options, padded, precision, rounded, rows_of, silu
 
-__all__ = ["Activations", "expand", "forward", "forward_normalised", "normalise", "row_tile", "shrink"]
+__all__ = ["RMS_EPS", "Activations", "expand", "forward", "row_tile", "shrink"]
 
 # Programs that keep the memory of a large GPU busy; fewer and the reduction over d is split.
 _PROGRAMS = 256
 # Rows of a tile times splits: what `expand` adds up for one step of its product must fit the registers.
 _MOST_PARTS = 128
 _CHUNK = 128
-_RMS_EPS = torch.finfo(torch.float32).eps
-_LAYER_EPS = 1e-5
+RMS_EPS = torch.finfo(torch.float32).eps
 
 
 @dataclass(frozen=True)
@@ -69,28 +68,6 @@ def forward(
         hidden.append(out)
         gates.append(parts)
     return Activations(slot, lanes, hidden, gates, squares)
-
-
-def forward_normalised(
-    x: Tensor, slot: Tensor | None, lanes: int, gate_up: Tensor, down: Tensor, scale: Tensor, bias: Tensor
-) -> tuple[Activations, Tensor]:
-    """One block between RMSNorm and LayerNorm: three launches."""
-    contiguous(scale, bias)
-    activations = forward(x, slot, lanes, [gate_up], [down], rms=True)
-    out = torch.empty(x.shape, dtype=x.dtype, device=x.device)
-    rows, d = x.shape
-    arguments = {
-        "values": activations.hidden[-1],
-        "slot": slot,
-        "scale": scale,
-        "bias": bias,
-        "out": out,
-        "rows": rows,
-        "lanes": lanes,
-    }
-    arguments |= {"slots": scale.shape[0], "d": d, "WIDTH": triton.next_power_of_2(d), "EPS": _LAYER_EPS}
-    launch(normalise, (rows,), arguments, num_warps=8 if d > 2048 else 4)
-    return activations, out
 
 
 def _shrink(x: Tensor, slot: Tensor | None, lanes: int, weight: Tensor, rms: bool) -> tuple[Tensor, Tensor | None]:
@@ -138,7 +115,7 @@ def _expand(
         "lanes": lanes,
     }
     arguments |= {"slots": slots, "d": d, "inner": inner, "SPLITS": parts.shape[0], "BM": bm, "BN": bn, "BR": 32}
-    arguments |= {"CHUNK": _CHUNK, "EPS": _RMS_EPS, "PRECISION": precision()}
+    arguments |= {"CHUNK": _CHUNK, "EPS": RMS_EPS, "PRECISION": precision()}
     # One more program along the first axis looks after the rows without a slot.
     grid = (slots if slot is None else slots + 1, triton.cdiv(d, bn))
     launch(expand, grid, arguments, **options(bm, stages=2))
@@ -264,24 +241,3 @@ def expand(
             residual = tl.load(x + place * d + column[None, :], mask=here, other=0.0).to(tl.float32)
             result = residual * size[:, None] + total
             tl.store(out + place * d + column[None, :], rounded(result, out.dtype.element_ty), mask=here)
-
-
-@triton.jit(do_not_specialize=["rows", "lanes", "slots"])
-def normalise(values, slot, scale, bias, out, rows, lanes, slots, d, WIDTH: tl.constexpr, EPS: tl.constexpr):
-    """One program = one row: scale ⊙ LN(values) + bias; a row without a slot gets 0."""
-    row = tl.program_id(0)
-    column = tl.arange(0, WIDTH)
-    inside = column < d
-    group = row // lanes if slot is None else tl.load(slot + row).to(tl.int32)
-    offset = row.to(tl.int64) * d + column
-    if (group < 0) | (group >= slots):
-        tl.store(out + offset, tl.zeros((WIDTH,), out.dtype.element_ty), mask=inside)
-        return
-    value = tl.load(values + offset, mask=inside, other=0.0)
-    mean = tl.sum(value, 0) / d
-    centred = tl.where(inside, value - mean, 0.0)
-    inverse = tl.rsqrt(tl.sum(centred * centred, 0) / d + EPS)
-    place = group.to(tl.int64) * d + column
-    factor = tl.load(scale + place, mask=inside, other=0.0).to(tl.float32)
-    shift = tl.load(bias + place, mask=inside, other=0.0).to(tl.float32)
-    tl.store(out + offset, rounded(centred * inverse * factor + shift, out.dtype.element_ty), mask=inside)

@@ -10,15 +10,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from esamp.kernels.dispatch import uses_triton
-
 if TYPE_CHECKING:
     from esamp.kernels.grouped_mlp.triton import Activations
 
-__all__ = ["MOST_LANES", "adam_settings", "fits", "grouped_mlp_update"]
-
-MOST_LANES = 64
-"""Rows of one slot that the kernels hold in one tile."""
+__all__ = ["adam_settings", "grouped_mlp_update", "grouped_normalised_update"]
 
 
 def adam_settings(
@@ -28,11 +23,6 @@ def adam_settings(
     logs = [math.log(beta) if beta > 0 else -100.0 for beta in (beta1, beta2)]
     limit = math.inf if clip is None else clip
     return torch.tensor([lr, beta1, beta2, eps, *logs, limit], dtype=torch.float32, device=device)
-
-
-def fits(x: Float[Tensor, "slots lanes d"]) -> bool:
-    """Whether the kernels take this grid of rows; elsewhere autograd does the work."""
-    return x.shape[1] <= MOST_LANES and uses_triton(x)
 
 
 def grouped_mlp_update(
@@ -69,3 +59,37 @@ def grouped_mlp_update(
 
     slots = Slots(count, rounds, settings)
     return step(activations, target, alive, gate_up, down, first, second, slots)
+
+
+def grouped_normalised_update(
+    activations: Activations,
+    target: Float[Tensor, "rows d"],
+    alive: Float[Tensor, " rows"],
+    weights: Sequence[Float[Tensor, "slots ..."]],
+    first: Sequence[Float[Tensor, "slots ..."]],
+    second: Sequence[Float[Tensor, "slots ..."]],
+    count: Float[Tensor, " slots"],
+    settings: Float[Tensor, " 7"],
+    rounds: Int[Tensor, " slots"] | None = None,
+) -> Float[Tensor, " slots"]:
+    """`grouped_mlp_update` of one block between its normalisations; by Triton only.
+
+    Args:
+        activations: of the forward pass with these weights, from `grouped_normalised_block_with_activations`.
+        target: as for `grouped_mlp_update`, and so are those not named here.
+        alive: see there.
+        weights: gate_up, down, scale and bias, stepped in place.
+        first: Adam's first moments, in the order of the weights.
+        second: Adam's second moments.
+        count: see there.
+        settings: see there.
+        rounds: see there.
+
+    Returns:
+        Each slot's loss before the step.
+    """
+    from esamp.kernels.grouped_mlp_update.adam import Slots
+    from esamp.kernels.grouped_mlp_update.triton import step_normalised
+
+    slots = Slots(count, rounds, settings)
+    return step_normalised(activations, target, alive, weights, first, second, slots)

@@ -9,17 +9,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 import triton
 import triton.language as tl
 from torch import Tensor
 
 from esamp.kernels.grouped_mlp.triton import Activations, row_tile
+from esamp.kernels.grouped_mlp_update.back_down import shares
+from esamp.kernels.grouped_mlp_update.gradients import gradient_tile, measure
 from esamp.kernels.launch import launch
-from esamp.kernels.primitives import hash_bits, multiply, options, precision, rounded, rows_of
+from esamp.kernels.primitives import hash_bits, options, precision, rounded
 
 __all__ = ["Factors", "Slots", "adam", "adam_step", "one_minus_power", "stochastic"]
 
 _CHUNK = 128
+# Rows and columns of a tile of a weight.
+_TA, _TB = 32, 64
 
 
 @dataclass(frozen=True)
@@ -52,25 +57,33 @@ def adam_step(
     factors: Sequence[Factors],
     first: Sequence[Tensor],
     second: Sequence[Tensor],
-    norms: Tensor,
+    norms: Tensor | None,
     slots: Slots,
 ) -> None:
-    """Step the weights in place: gradients are formed from their factors, clipped by the norm that the parts give."""
-    ta, tb = 32, 64
-    bm = row_tile(activations.lanes)
-    tiles = [triton.cdiv(weight.shape[1], ta) * triton.cdiv(weight.shape[2], tb) for weight in weights]
-    arguments = {"slot": activations.slot, "alive": alive, "weights": tuple(weights), "first": tuple(first)}
-    arguments |= {
-        "second": tuple(second),
-        "left": tuple(f.left for f in factors),
-        "right": tuple(f.right for f in factors),
+    """Step the weights in place: gradients are formed from their factors, clipped by the norm that the parts give.
+
+    Without parts, which is where a slot has more than a tile of rows, they are formed once more before, for the norm.
+    """
+    bm, groups = row_tile(activations.lanes), weights[0].shape[0]
+    heights, widths = tuple(w.shape[1] for w in weights), tuple(w.shape[2] for w in weights)
+    strips = [triton.cdiv(height, _TA) for height in heights]
+    tiles = [strip * triton.cdiv(width, _TB) for strip, width in zip(strips, widths, strict=True)]
+    common = {"slot": activations.slot, "alive": alive, "left": tuple(f.left for f in factors)}
+    common |= {"right": tuple(f.right for f in factors), "rows": alive.shape[0], "lanes": activations.lanes}
+    common |= {"HEIGHTS": heights, "WIDTHS": widths, "BM": bm, "TA": _TA, "TB": _TB, "CHUNK": _CHUNK}
+    if norms is None:
+        norms = torch.empty(groups, sum(strips), dtype=torch.float32, device=alive.device)
+        own = {"norms": norms, "parts": norms.shape[1], "STRIPS": tuple(strips), "ROUGH": precision(rough=True)}
+        launch(measure, (groups, sum(strips)), common | own, **options(bm, stages=1))
+    own = {"weights": tuple(weights), "first": tuple(first), "second": tuple(second), "norms": norms}
+    own |= {"count": slots.count, "rounds": slots.rounds, "settings": slots.settings, "parts": norms.shape[1]}
+    own |= {
+        "TILES": tuple(tiles),
+        "ONE": activations.lanes <= bm,
+        "PARTS": triton.next_power_of_2(norms.shape[1]),
+        "PRECISION": precision(),
     }
-    arguments |= {"norms": norms, "count": slots.count, "rounds": slots.rounds, "settings": slots.settings}
-    arguments |= {"rows": alive.shape[0], "lanes": activations.lanes, "parts": norms.shape[1]}
-    arguments |= {"HEIGHTS": tuple(w.shape[1] for w in weights), "WIDTHS": tuple(w.shape[2] for w in weights)}
-    arguments |= {"TILES": tuple(tiles), "BM": bm, "TA": ta, "TB": tb, "CHUNK": _CHUNK, "PRECISION": precision()}
-    arguments |= {"PARTS": triton.next_power_of_2(norms.shape[1])}
-    launch(adam, (weights[0].shape[0], sum(tiles)), arguments, **options(bm, stages=1))
+    launch(adam, (groups, sum(tiles)), common | own, **options(bm, stages=1))
 
 
 @triton.jit
@@ -109,6 +122,7 @@ def adam(
     HEIGHTS: tl.constexpr,
     WIDTHS: tl.constexpr,
     TILES: tl.constexpr,
+    ONE: tl.constexpr,
     BM: tl.constexpr,
     TA: tl.constexpr,
     TB: tl.constexpr,
@@ -118,10 +132,7 @@ def adam(
 ):
     """One program = (slot, a tile of one weight): its gradient Aᵀ B, clipped, and Adam's step, all in registers."""
     group = tl.program_id(0)
-    row = rows_of(slot, group, 0, rows, lanes, BM, CHUNK)
-    here = tl.load(alive + row, mask=row < rows, other=0.0) > 0.0
-    if tl.max(here.to(tl.int32), 0) > 0:
-        place = row.to(tl.int64)[:, None]
+    if shares(slot, alive, group, rows, lanes, CHUNK) > 0.0:
         cell = tl.arange(0, PARTS)
         norm = tl.sqrt(tl.sum(tl.load(norms + group.to(tl.int64) * parts + cell, mask=cell < parts, other=0.0), 0))
         steps = tl.load(count + group)
@@ -140,17 +151,25 @@ def adam(
                 i = (tile // across) * TA + tl.arange(0, TA)
                 j = (tile % across) * TB + tl.arange(0, TB)
                 inside = (i < HEIGHTS[index])[:, None] & (j < WIDTHS[index])[None, :]
-                a = tl.load(
-                    left[index] + place * HEIGHTS[index] + i[None, :],
-                    mask=here[:, None] & (i < HEIGHTS[index])[None, :],
-                    other=0.0,
-                ).to(tl.float32)
-                b = tl.load(
-                    right[index] + place * WIDTHS[index] + j[None, :],
-                    mask=here[:, None] & (j < WIDTHS[index])[None, :],
-                    other=0.0,
+                gradient = clip * gradient_tile(
+                    slot,
+                    alive,
+                    left[index],
+                    right[index],
+                    group,
+                    i,
+                    j,
+                    rows,
+                    lanes,
+                    HEIGHTS[index],
+                    WIDTHS[index],
+                    ONE,
+                    BM,
+                    TA,
+                    TB,
+                    CHUNK,
+                    PRECISION,
                 )
-                gradient = multiply(tl.trans(a), b, tl.zeros((TA, TB), tl.float32), PRECISION) * clip
                 element = i[:, None] * WIDTHS[index] + j[None, :]
                 offset = group.to(tl.int64) * (HEIGHTS[index] * WIDTHS[index]) + element
                 m = tl.load(first[index] + offset, mask=inside, other=0.0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from esamp.kernels.ahead import TARGETS, report, specialisation
+from esamp.kernels.ahead import TARGETS, WIDEST, report, specialisation
 from esamp.kernels.launch import Launch, watch
 from esamp.kernels.listing import launches
 from esamp.kernels.trial import Sizes, Trial
@@ -18,7 +18,7 @@ def test_it_compiles_and_fits(name: str, target: str) -> None:
     got = report(_LISTED[name], TARGETS[target])
     assert got.spills == 0
     assert got.shared <= TARGETS[target].shared
-    assert got.widest >= TARGETS[target].widest
+    assert got.widest >= WIDEST
 
 
 def _keys(sizes: Sizes, step: int, seed: int) -> set[str]:
@@ -41,7 +41,7 @@ def test_nothing_is_compiled_again_when_rows_width_or_seed_change() -> None:
             assert _keys(Sizes(unused=unused, width=width), 1, 1) == usual
 
 
-@pytest.mark.parametrize("lanes", [1, 16, 17, 33, 64])
+@pytest.mark.parametrize("lanes", [1, 16, 17, 33, 64, 128])
 def test_a_bank_compiles_each_kernel_at_most_twice(lanes: int) -> None:
     keys = _keys(Sizes(lanes=lanes), 0, 7)
     # Of blocks after the first, `back_down` is another kernel: it need not look at the block's input.

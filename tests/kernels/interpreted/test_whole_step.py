@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from esamp.kernels.launch import watch
+from esamp.candidates import Filters
+from esamp.distillers import Distiller, LowRankDistiller, MLPDistiller, NoiseDistiller
+from esamp.head import Head
+from esamp.kernels.launch import Launch, watch
 from esamp.kernels.trial import Sizes, Trial
+from tests.kernels.interpreted.banks import gaussian
 from tests.kernels.interpreted.traffic import Traffic
+from tests.properties.bank import WIDTH, grid, of, step
 
 _SIZES = Sizes(d=192, inner=64, slots=2, lanes=3, vocabulary=500, width=16, head=torch.float32, unused=1)
 
@@ -54,3 +61,46 @@ def test_nothing_else_runs_on_the_device() -> None:
         trial.learn(activations)
     assert len(kernels) == 10
     assert operations.names == []
+
+
+@pytest.mark.parametrize(
+    ("make", "predicting", "learning"),
+    [
+        (
+            lambda: MLPDistiller(width=16),
+            ["shrink", "expand", "shrink", "expand"],
+            ["back_down", "back_gate_up", "back_down", "adam"],
+        ),
+        (
+            lambda: NoiseDistiller(LowRankDistiller(rank=4)),
+            ["shrink", "expand", "normalise"],
+            ["back_normalise", "back_down", "adam"],
+        ),
+    ],
+    ids=["mlp", "low_rank in a control"],
+)
+def test_an_explorers_step_launches_no_more(
+    make: Callable[[], Distiller], predicting: list[str], learning: list[str]
+) -> None:
+    head = Head(gaussian(2000, WIDTH))
+    mind, taken = of(make(), 2, Filters(min_p=0.3), head), step(grid(2), 0)
+    taken = replace(taken, reference=head.full(taken.deep))
+    tokens, alive = torch.zeros(len(taken.rows), dtype=torch.int64), torch.tensor([True] * 5 + [False])
+    started: list[str] = []
+
+    def run(launch: Launch) -> None:
+        started.append(launch.name)
+        launch.run()
+
+    with watch(run):
+        for _ in range(2):
+            started.clear()
+            mind.begin(taken.shallow, taken.rows)
+            mind.fuse(taken.deep, taken.reference)
+            mind.learn(taken.deep, tokens, alive)
+            assert started == [*predicting, "select", "score", *learning]
+        started.clear()
+        # What was not predicted must be, to be learnt from.
+        mind.prefill(taken.shallow, taken.deep, tokens, taken.rows, alive)
+        assert started[len(started) - len(learning) :] == learning
+    assert mind.losses().isfinite().all()
