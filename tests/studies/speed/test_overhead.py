@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from esamp import Callback, ESampSampler
-from esamp.studies.overhead import Overhead, measure_overhead
+from esamp.studies.speed.overhead import Overhead, measure_overhead
 from esamp.testing.models import tiny_model
 
 
