@@ -79,7 +79,7 @@ class Line:
     worst: float
 
 
-def fit_line(x: Sequence[float], y: Sequence[float]) -> Line:
+def fit_line(x: Sequence[int | float], y: Sequence[float]) -> Line:
     """The line through positive y.
 
     >>> fit_line([1, 2, 4], [3.0, 5.0, 9.0]).slope

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+import threading
 from collections import defaultdict
 from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -26,6 +27,7 @@ from esamp.head import Head
 from esamp.policy import Fused
 from esamp.sampler import ESampSampler
 from esamp.studies.speed.pairs import Clock
+from esamp.studies.speed.turns import take_turns, twin
 
 __all__ = ["PARTS", "Profile", "profile_step"]
 
@@ -75,7 +77,7 @@ def profile_step(
     max_new_tokens: int = 16,
     min_p: float | None = 0.05,
 ) -> tuple[Profile, Profile]:
-    """The parts of a step with β = 0 and with the sampler's β, each from a run of its own after one to warm up.
+    """The parts of a step with β = 0 and with the sampler's β, from two runs that take turns, after two to warm up.
 
     On a GPU the clock waits for the device around every part, so that the sum is longer than a step that is left alone.
     With a scheduler that overlaps, work that runs beside the loop is counted where it is submitted or waited for: use
@@ -87,15 +89,26 @@ def profile_step(
     check_integer("max_new_tokens", max_new_tokens, low=_SHORTEST, hint="the first step and the last are not counted")
     if sampler.beta == 0:
         raise ValueError("beta must be > 0 to see what ESamp does, got 0; give the sampler one, such as 0.25")
-    found: list[Profile] = []
-    for beta in (0.0, sampler.beta):
-        run: dict[str, Any] = {"n": n, "min_p": min_p, "beta": beta, "ignore_eos": True}
-        sampler.generate(prompts, **run, max_new_tokens=_SHORTEST)
-        watch = _StopWatch(sampler.engine.device)
-        with _watched(sampler, watch):
-            sampler.generate(prompts, **run, max_new_tokens=max_new_tokens, callbacks=[watch])
-        found.append(watch.profile())
-    return found[0], found[1]
+    device = sampler.engine.device
+    samplers, betas, watches = (twin(sampler), sampler), (0.0, sampler.beta), (_StopWatch(device), _StopWatch(device))
+
+    def arm(which: int) -> Callable[[Callback], object]:
+        def play(turn: Callback) -> None:
+            _running.watch = watches[which]
+            callbacks = [watches[which], turn, _Resume(watches[which])]
+            run: dict[str, Any] = {"n": n, "min_p": min_p, "beta": betas[which], "ignore_eos": True}
+            samplers[which].generate(prompts, **run, max_new_tokens=max_new_tokens, callbacks=callbacks)
+
+        return play
+
+    for at, beta in zip(samplers, betas, strict=True):
+        at.generate(prompts, n, max_new_tokens=_SHORTEST, min_p=min_p, beta=beta, ignore_eos=True)
+    with _watched(sampler), ExitStack() as stack:
+        for at, watch in zip(samplers, watches, strict=True):
+            for module, part in ((at.engine.model, "layers"), (find_head_module(at.engine.model), "head")):
+                stack.enter_context(_hooked(module, watch, part))
+        take_turns([arm(0), arm(1)], device)
+    return watches[0].profile(), watches[1].profile()
 
 
 @final
@@ -124,6 +137,10 @@ class _StopWatch(Callback):
         self.steps.append(dict(self._spent))
         self._spent.clear()
 
+    def resume(self) -> None:
+        """Go on from now."""
+        self._clock.start()
+
     def profile(self) -> Profile:
         """Medians over the steps but the first and the last."""
         steps = self.steps[1:-1]
@@ -135,10 +152,26 @@ class _StopWatch(Callback):
         self._clock.start()
 
 
+@final
+class _Resume(Callback):
+    """After the other arm's turn: what passed meanwhile belongs to no part."""
+
+    def __init__(self, watch: _StopWatch) -> None:
+        self.watch = watch
+
+    @override
+    def on_step(self, record: StepRecord) -> None:
+        self.watch.resume()
+
+
+# The watch of the arm that a thread runs.
+_running = threading.local()
+
+
 @contextmanager
-def _watched(sampler: ESampSampler, watch: _StopWatch) -> Generator[None]:
-    """While entered, the parts tell the watch when they begin and end."""
-    distiller, fusion, model = type(sampler.distiller), type(sampler.fusion), sampler.engine.model
+def _watched(sampler: ESampSampler) -> Generator[None]:
+    """While entered, the parts tell the watch of their thread when they begin and end."""
+    distiller, fusion = type(sampler.distiller), type(sampler.fusion)
     seams: list[tuple[Any, str, str]] = [
         (Filters, "select", "filters"),
         (explorer, "masked_log_softmax", "softmax"),
@@ -156,15 +189,16 @@ def _watched(sampler: ESampSampler, watch: _StopWatch) -> Generator[None]:
     ]
     with ExitStack() as stack:
         for owner, name, part in seams:
-            stack.enter_context(patch.object(owner, name, _timed(getattr(owner, name), watch, part)))
-        for module, part in ((model, "layers"), (find_head_module(model), "head")):
-            stack.enter_context(_hooked(module, watch, part))
+            stack.enter_context(patch.object(owner, name, _timed(getattr(owner, name), part)))
         yield
 
 
-def _timed(function: Callable[..., Any], watch: _StopWatch, part: str) -> Callable[..., Any]:
+def _timed(function: Callable[..., Any], part: str) -> Callable[..., Any]:
     @wraps(function)
     def timed(*arguments: Any, **named: Any) -> Any:
+        watch: _StopWatch | None = getattr(_running, "watch", None)
+        if watch is None:
+            return function(*arguments, **named)  # a scheduler's worker
         watch.enter(part)
         try:
             return function(*arguments, **named)
