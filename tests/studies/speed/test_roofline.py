@@ -16,6 +16,8 @@ from esamp.distillers import (
     NoiseDistiller,
     RecursiveLeastSquaresDistiller,
 )
+from esamp.kernels import trial as trial_module
+from esamp.kernels.candidate_filter.reference import min_p_candidates
 from esamp.kernels.trial import Sizes, Trial
 from esamp.studies.speed.roofline.distillers import candidate_head, esamp_step, floors
 from esamp.studies.speed.roofline.machines import Machine, Work, measure_machine
@@ -85,7 +87,8 @@ def test_a_model_is_split_until_it_fits(model: Model, memory: float, count: int)
     assert devices_needed(model, Machine("m", 1.0, 1.0, 1.0, memory, "")) == count
 
 
-def test_the_mlp_agrees_with_the_floor_of_its_kernels():
+def test_the_mlp_agrees_with_the_floor_of_its_kernels(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(trial_module, "select", min_p_candidates)  # needs no GPU
     sizes = Sizes(d=64, inner=24, slots=3, lanes=5, vocabulary=128, width=128, head=torch.float32)
     trial = Trial(sizes, "cpu")
     mine = floors(MLPDistiller(width=24), 64, 3, 5)

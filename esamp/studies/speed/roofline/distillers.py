@@ -90,7 +90,7 @@ def _recursive_least_squares(distiller: RecursiveLeastSquaresDistiller, d: int, 
     root, mapping = _FLOAT * groups * size * size, _FLOAT * groups * size * d
     predict = Work(
         projections + mapping + 2 * rows * d * _FLOAT,
-        single=rows * (4.0 * d * half + 2.0 * size * d),
+        single=rows * (4 * d * half + 2 * size * d),
     )
     # F = φ U needs all of U before U Fᵀ, with which U is stepped row by row: two readings and a writing. The map has
     # one of each, since the prediction of the step is φ W.
@@ -101,15 +101,15 @@ def _recursive_least_squares(distiller: RecursiveLeastSquaresDistiller, d: int, 
         + 2 * rows * lanes * d  # S⁻¹ times the errors
         + 2 * rows * size * d  # the step of the map
     )
-    learn = Work(3 * root + 2 * mapping + 2 * rows * d * _FLOAT, single=float(operations))
+    learn = Work(3 * root + 2 * mapping + 2 * rows * d * _FLOAT, single=operations)
     return Cost(predict, learn, (root + mapping) // groups)
 
 
 def candidate_head(model: Model, batch: Batch) -> Work:
     """The candidates' rows of the head, none of them shared, and the predictions that they are dotted with."""
-    operations = 2.0 * batch.rows * batch.candidates * model.d
+    operations = 2 * batch.rows * batch.candidates * model.d
     places = min(batch.rows * batch.candidates, model.vocabulary)
-    moved = float(places * model.d * model.weight + batch.rows * model.d * _FLOAT)
+    moved = places * model.d * model.weight + batch.rows * model.d * _FLOAT
     return Work(moved, half=operations) if model.weight == 2 else Work(moved, single=operations)
 
 
@@ -134,9 +134,9 @@ def gradient_floors(
         moment: bytes of each of its two moments, which are read and written.
     """
     rows = groups * lanes
-    predict = Work(groups * weights * weight + 2 * rows * d * _FLOAT, single=2.0 * rows * weights)
+    predict = Work(groups * weights * weight + 2 * rows * d * _FLOAT, single=2 * rows * weights)
     stepped = weights * (2 * weight + 4 * moment) + passed * weight
-    learn = Work(float(groups * stepped + 3 * rows * d * _FLOAT), single=2.0 * rows * (weights + passed))
+    learn = Work(groups * stepped + 3 * rows * d * _FLOAT, single=2 * rows * (weights + passed))
     return Cost(predict, learn, (weight + 2 * moment) * weights + _COUNTS)
 
 

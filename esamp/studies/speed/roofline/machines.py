@@ -26,14 +26,14 @@ class Work:
         single: operations on 32-bit factors.
     """
 
-    bytes: float = 0.0
-    half: float = 0.0
-    single: float = 0.0
+    bytes: int | float = 0
+    half: int | float = 0
+    single: int | float = 0
 
     def __add__(self, other: Work) -> Work:
         return Work(self.bytes + other.bytes, self.half + other.half, self.single + other.single)
 
-    def __truediv__(self, parts: float) -> Work:
+    def __truediv__(self, parts: int) -> Work:
         return Work(self.bytes / parts, self.half / parts, self.single / parts)
 
 
@@ -58,7 +58,7 @@ class Machine:
     bandwidth: float
     half: float
     single: float
-    memory: float
+    memory: int | float
     source: str
 
     def __post_init__(self) -> None:
@@ -88,7 +88,7 @@ _SIDE, _FLOATS, _REPEATS = 1024, 64 << 20, 5
 def measure_machine(device: torch.device, name: str = "here") -> Machine:
     """This machine as PyTorch finds it: square products and the sum of a large tensor, the best of five each."""
 
-    def rate(work: Callable[[], object], amount: float) -> float:
+    def rate(work: Callable[[], object], amount: int | float) -> float:
         best = float("inf")
         for _ in range(_REPEATS):
             _wait(device)
@@ -100,7 +100,7 @@ def measure_machine(device: torch.device, name: str = "here") -> Machine:
 
     large = torch.ones(_FLOATS, device=device)
     bandwidth = rate(large.sum, large.nbytes)
-    operations = 2.0 * _SIDE**3
+    operations = 2 * _SIDE**3
     squares = (torch.ones(_SIDE, _SIDE, device=device, dtype=kind) for kind in (torch.float32, torch.bfloat16))
     single, half = (rate(partial(torch.mm, square, square), operations) for square in squares)
     memory = torch.cuda.get_device_properties(device).total_memory if device.type == "cuda" else _FLOATS * 4

@@ -105,8 +105,8 @@ def decode_step(model: Model, batch: Batch) -> Work:
     """
     cache = batch.rows * batch.context * model.cached
     attention = 4 * batch.rows * batch.context * model.layers * model.heads * model.head_dim
-    operations = 2.0 * model.read * batch.rows + attention
-    moved = float(model.weight * (model.read + cache))
+    operations = 2 * model.read * batch.rows + attention
+    moved = model.weight * (model.read + cache)
     return Work(moved, half=operations) if model.weight == 2 else Work(moved, single=operations)
 
 
