@@ -41,7 +41,7 @@ def run(options: Any, command: str) -> int:
     workload = Workload([PROMPT] * options.prompts, options.n, options.max_new_tokens, options.min_p, options.ragged)
     spec = sampler_spec(options)
     with quiet():
-        # First: a process that is started later would begin with the size that this one then has.
+        # First, so that this process has no model in memory beside theirs.
         memory = {} if options.no_memory else _memory(spec, workload)
         sampler = spec.build()
         measured = measure_against_generate(sampler, workload, _PAIRS if options.pairs is None else options.pairs)

@@ -29,7 +29,8 @@ class PeakMemory:
 
     Attributes:
         loaded: resident when the model was loaded and nothing generated.
-        peak: largest resident size (`ru_maxrss`) of the process while it generated, the model included.
+        peak: largest resident size of the process while it generated, the model included: `ru_maxrss`, without its
+            flaws on Linux.
         device: largest size allocated on the GPU while it generated; None on a CPU.
     """
 
@@ -43,7 +44,8 @@ def measure_peak_memory(
 ) -> PeakMemory:
     """Load the sampler in a new process, run `generate(sampler, workload, 0)` there, and read off the peak.
 
-    Call it before anything large is in this process: the new one's `ru_maxrss` begins with the size of its parent.
+    Call it before anything large is in this process: elsewhere than on Linux the new one's peak may begin with the size
+    of its parent.
 
     Raises:
         RuntimeError: the process died, as it does when memory runs out.
@@ -78,5 +80,10 @@ def _forget_peak() -> int:
 
 
 def _peak() -> int:
+    # Linux gives ru_maxrss of a parent to its children; VmHWM is the same figure of this process alone.
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
     size = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return size if sys.platform == "darwin" else size * 1024
