@@ -5,22 +5,14 @@ from __future__ import annotations
 import importlib
 import inspect
 from collections.abc import Callable
-<<<<<<< HEAD
 from typing import Any, Generic, TypeVar
-=======
-from typing import Any, Generic, TypeVar, cast
->>>>>>> 702d8f7 (Measure steps in turn, against generate, over sizes and by part; derive the floors)
 
 from esamp.checks import check_choice
 
 __all__ = ["Registry"]
 
 Part = TypeVar("Part")
-<<<<<<< HEAD
 Kind = TypeVar("Kind", bound=type[Any])
-=======
-Class = TypeVar("Class", bound=type[Any])
->>>>>>> 702d8f7 (Measure steps in turn, against generate, over sizes and by part; derive the floors)
 
 
 class Registry(Generic[Part]):
@@ -35,25 +27,16 @@ class Registry(Generic[Part]):
         self.base = base
         self._classes: dict[str, type[Part]] = {}
 
-<<<<<<< HEAD
     def register(self, name: str) -> Callable[[Kind], Kind]:
         """Class decorator that files a part under `name`.
-=======
-    def register(self, name: str) -> Callable[[Class], Class]:
-        """Class decorator that files a part under `name`; to type checkers the class stays what it is.
->>>>>>> 702d8f7 (Measure steps in turn, against generate, over sizes and by part; derive the floors)
 
         Raises:
             ValueError: the name is taken by another class.
         """
 
-<<<<<<< HEAD
         def file(cls: Kind) -> Kind:
-            if self._classes.setdefault(name, cls) is not cls:
-=======
-        def file(cls: Class) -> Class:
-            if self._classes.setdefault(name, cast("type[Part]", cls)) is not cls:
->>>>>>> 702d8f7 (Measure steps in turn, against generate, over sizes and by part; derive the floors)
+            filed: Any = cls  # the decorator gives the class back as what it is, not as a part of the zoo
+            if self._classes.setdefault(name, filed) is not cls:
                 raise ValueError(
                     f"{self.kind} name {name!r} is taken by {self._classes[name].__name__}; choose another"
                 )
