@@ -11,7 +11,15 @@ from esamp.cli.spelling import PARTS
 from esamp.sampler import ESampSampler
 from esamp.schedules import parse_value
 
-__all__ = ["add_distiller", "add_filters", "add_model", "add_sampler", "filter_options", "make_sampler"]
+__all__ = [
+    "add_distiller",
+    "add_filters",
+    "add_model",
+    "add_sampler",
+    "filter_options",
+    "make_sampler",
+    "sampler_parts",
+]
 
 _BUILT = {name: parameter.default for name, parameter in inspect.signature(ESampSampler).parameters.items()}
 _FILTERS = (
@@ -96,14 +104,14 @@ def filter_options(options: Any) -> FilterOptions:
     return chosen
 
 
-def add_model(parser: Parser) -> None:
-    """Which model, in which precision, where."""
+def add_model(parser: Parser, more: str = "") -> None:
+    """Which model, in which precision, where; `more` names further models that the command knows."""
     group = parser.group("model")
     group.add_argument(
         "--model",
         type=str,
         default="smollm2-135m",
-        help="smollm2-135m (the embedded one), a folder in transformers' format, or a hub id",
+        help=f"smollm2-135m (the embedded one), {more}a folder in transformers' format, or a hub id",
     )
     group.add_argument("--dtype", type=str, default="auto", help="float32, bfloat16, ... (auto: the checkpoint's own)")
     group.add_argument("--device", type=str, default=None, help="cpu, cuda, cuda:1, ... (a GPU where there is one)")
@@ -117,8 +125,18 @@ def make_sampler(options: Any) -> ESampSampler:
         TypeError: an argument of a part is of the wrong type.
         ValueError: an argument is out of range, or the model cannot be loaded or tapped.
     """
-    parts = {**vars(options.sampler), "beta": parse_value("beta", options.sampler.beta)}
-    return ESampSampler.from_pretrained(options.model, dtype=options.dtype, device=options.device, **parts)
+    return ESampSampler.from_pretrained(
+        options.model, dtype=options.dtype, device=options.device, **sampler_parts(options)
+    )
+
+
+def sampler_parts(options: Any) -> dict[str, Any]:
+    """The keyword arguments of `ESampSampler` that the options of `add_sampler` describe.
+
+    Raises:
+        ValueError: β is neither a number nor a schedule.
+    """
+    return {**vars(options.sampler), "beta": parse_value("beta", options.sampler.beta)}
 
 
 def _add_part(group: Any, name: str, text: str, chosen: str | None = None) -> None:

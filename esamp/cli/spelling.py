@@ -46,12 +46,12 @@ class Spelling:
     """How one command's arguments are written.
 
     Attributes:
-        positional: the list that arguments without an option belong to.
+        positional: the list that arguments without an option belong to; empty: there are no such arguments.
         flags: options that take no value.
         lists: options that may be repeated, each time with one value.
     """
 
-    positional: str
+    positional: str = ""
     flags: Collection[str] = ()
     lists: Collection[str] = ()
 
@@ -59,7 +59,7 @@ class Spelling:
         """The same arguments as the parser wants them: `--option=value`, configuration files first.
 
         Raises:
-            ValueError: a part's name is unknown, or a configuration file cannot be read.
+            ValueError: a part's name is unknown, a configuration file cannot be read, or an argument has no option.
         """
         configs: list[str] = []
         options: list[str] = []
@@ -68,10 +68,10 @@ class Spelling:
         while rest:
             word = rest.pop(0)
             if word == "--":
-                lists.setdefault(f"--{self.positional}", []).extend(rest)
+                lists.setdefault(self._positional(word), []).extend(rest)
                 break
             if not word.startswith("-") or word == "-":
-                lists.setdefault(f"--{self.positional}", []).append(word)
+                lists.setdefault(self._positional(word), []).append(word)
                 continue
             name, equals, value = word.partition("=")
             name = _option(name)
@@ -91,6 +91,12 @@ class Spelling:
             else:
                 options.append(f"{name}={_value(name, value)}")
         return [*configs, *options, *(f"{name}={json.dumps(values)}" for name, values in lists.items())]
+
+    def _positional(self, word: str) -> str:
+        """The option of the list that an argument without one belongs to."""
+        if not self.positional:
+            raise ValueError(f"argument {word!r} belongs to no option; --help lists them all")
+        return f"--{self.positional}"
 
 
 def _option(name: str) -> str:

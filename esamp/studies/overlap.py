@@ -13,7 +13,7 @@ import torch
 from esamp.checks import check_integer
 from esamp.sampler import ESampSampler
 from esamp.schedulers import OverlapScheduler, SynchronousScheduler
-from esamp.studies.pairs import quartiles, shares
+from esamp.studies.speed.pairs import quartiles, shares
 
 __all__ = ["Overlap", "measure_overlap"]
 

@@ -124,6 +124,15 @@ def test_the_sampler_works_inside_generate_and_in_a_pipeline(
     assert "Name a dish." in capsys.readouterr().out
 
 
+def test_the_tables_of_speed_are_those_of_the_records() -> None:
+    from esamp.studies.speed.tables import render
+
+    folder = ROOT / "docs/results/speed"
+    for bench, table in render(folder).items():
+        assert (folder / f"{bench}.md").read_text() == table + "\n"
+        assert f'--8<-- "results/speed/{bench}.md"' in (ROOT / "docs/speed.md").read_text()
+
+
 def test_the_table_of_generation_config_is_that_of_the_code() -> None:
     from esamp.engines.huggingface.generation_config import table
 

@@ -1,0 +1,1 @@
+"""What ESamp must cost, derived from bytes and floating-point operations alone."""
