@@ -51,14 +51,14 @@ def test_the_first_two_tokens_are_spread_evenly_too() -> None:
 
 
 def test_over_seeds_one_sample_follows_the_distribution() -> None:
-    drawn = torch.stack([tokens(ArithmeticDraw(), 3, seed=seed, chosen=slice(1, 2))[0] for seed in range(3000)])
-    assert (shares(drawn[:, 0]) - PROBS).abs().max() < 0.03
+    drawn = torch.stack([tokens(ArithmeticDraw(), 3, seed=seed, chosen=slice(1, 2))[0] for seed in range(1000)])
+    assert (shares(drawn[:, 0]) - PROBS).abs().max() < 0.05
 
 
 def test_long_texts_do_not_use_the_code_point_up() -> None:
     # Without new digits a code point of 53 of them is 0 after 53 bits of text, and all further tokens are token 0.
     late = tokens(ArithmeticDraw(), 16, steps=300)[:, 100:]
-    assert (shares(late.flatten()) - PROBS).abs().max() < 0.03
+    assert (shares(late.flatten()) - PROBS).abs().max() < 0.05
 
 
 def test_waves_are_parts_of_the_same_n() -> None:

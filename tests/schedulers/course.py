@@ -13,6 +13,7 @@ from torch import Tensor
 from esamp.bank import Bank
 from esamp.distillers import (
     Distiller,
+    EarlyExitDistiller,
     FrozenDistiller,
     HierarchicalDistiller,
     LinearDistiller,
@@ -36,6 +37,7 @@ GROUPS, STEPS = 2, 4
 
 SMALL: dict[str, Callable[[], Distiller]] = {
     "choice_memory": lambda: ChoiceMemoryDistiller(distiller=_least_squares()),
+    "early_exit": EarlyExitDistiller,
     "frozen": lambda: FrozenDistiller(_low_rank()),
     "hierarchical": lambda: HierarchicalDistiller(MLPDistiller(width=4, lr=1e-2), _low_rank()),
     "linear": LinearDistiller,
@@ -57,7 +59,7 @@ def _least_squares() -> Distiller:
 
 
 def explorer(distiller: Distiller, scheduler: OverlapScheduler, fusion: str = "beta_mix") -> Explorer:
-    bank = Bank(distiller, fusions.build(fusion), FrozenLLM(head()), GROUPS, _texts)
+    bank = Bank(distiller, fusions.build(fusion), FrozenLLM(head(), final_norm=lambda: torch.tanh), GROUPS, _texts)
     return Explorer(bank, LANES, scheduler, SOME)
 
 
