@@ -114,8 +114,8 @@ def _generates(cls: type[Sampler]) -> list[str]:
     """What an arm may set of the arguments of a sampler's `generate`."""
     parameters = inspect.signature(cls.generate).parameters.values()
     named = [p.name for p in parameters if p.name not in (*GIVEN, "self") and p.kind is not p.VAR_KEYWORD]
-    # What is not named are the filters.
-    return named + [key for key in _FILTERS if len(parameters) > len(named) and key not in named]
+    takes_filters = any(p.kind is p.VAR_KEYWORD for p in parameters)
+    return named + [key for key in _FILTERS if takes_filters and key not in named]
 
 
 def _parser() -> Parser:

@@ -10,6 +10,7 @@ from esamp import ESampSampler
 from esamp.distillers import Distiller, GradientDistiller
 from esamp.distillers.optimizers import Adam
 from esamp.result import GenerationResult
+from esamp.samplers import Sampler
 from esamp.tasks import Problem, Task, Verdict
 
 
@@ -51,13 +52,16 @@ class Letters(Task):
         return Verdict(problem.reference in text, answer=text[:1] or None, detail="looked for it")
 
 
-class Fixed:
+class Fixed(Sampler):
     """A sampler that is none of the library's: plain sampling at one temperature."""
 
     def __init__(self, model, tokenizer, *, warmth: float = 1.0) -> None:
         if warmth <= 0:
             raise ValueError(f"warmth must be positive, got {warmth}")
         self.inner, self.warmth = ESampSampler(model, tokenizer), warmth
+
+    def describe(self) -> str:
+        return "plain"
 
     def generate(self, prompts, n, *, max_new_tokens, seed, chat, stop, top_k=None) -> GenerationResult:
         options = {"max_new_tokens": max_new_tokens, "seed": seed, "chat": chat, "stop": stop, "top_k": top_k}

@@ -12,7 +12,10 @@ BAD = {
     "no value": (["Hi", "--seed"], "--seed needs a value"),
     "beta is negative": (["Hi", "--beta", "-1"], "beta must be a finite number in [0, 1e+06], got -1.0"),
     "beta is not a number": (["Hi", "--beta", "nan"], "beta must be a number or a schedule"),
-    "beta is a word": (["Hi", "--beta", "x"], "beta must be a number or a schedule, whose name must be one of linear"),
+    "beta is a word": (
+        ["Hi", "--beta", "x"],
+        "beta must be a number or a schedule, whose name must be one of fire, linear",
+    ),
     "a schedule is short": (["Hi", "--beta", "linear:1:3"], "such as linear:START:END:STEPS, got 'linear:1:3'"),
     "a schedule of words": (["Hi", "--temperature", "linear:1:x:3"], "temperature must be a number or a schedule such"),
     "temperature is zero": (["Hi", "--temperature", "0"], "temperature must be a finite number in [1e-06, inf), got 0"),

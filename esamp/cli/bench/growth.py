@@ -67,11 +67,15 @@ def run(options: Any, command: str) -> int:
     return 0
 
 
+# The one reads the head's answers, the other the final norm: they have no bank without a real model.
+_OF_A_REAL_MODEL = ("vocabulary", "early_exit")
+
+
 def _memory(report: Report) -> dict[str, dict[str, int]]:
     memory: dict[str, dict[str, int]] = {}
     for name in distillers.names():
         distiller = distillers.build(name)
-        if name != "vocabulary":  # its bank is that of the distiller it wraps, and its lessons need a real head
+        if name not in _OF_A_REAL_MODEL:
             memory[name] = {"predicted": distiller.memory(_WIDTH), "measured": bank_bytes(distiller, _WIDTH)}
             report.say(f"bytes of a prompt at d = {_WIDTH}, {name}: {memory[name]}")
     return memory
