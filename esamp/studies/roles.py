@@ -12,6 +12,7 @@ Role = Literal["plain", "control", "peer", "trained"]
 """Plain sampling; ESamp whose distiller does not learn; another method; ESamp whose distiller learns."""
 
 _CONTROLS = ("frozen", "noise")
+_NO_DISTILLERS = ("early_exit", "earlyexit")
 
 
 @final
@@ -31,11 +32,14 @@ class RoledArm:
 def role_of(settings: Mapping[str, Any], plain: bool) -> Role:
     """The role of an arm by its settings.
 
-    A control is an arm whose distiller is `frozen` or `noise`, by registry name, class or with arguments. A peer names
-    neither a distiller nor a β. An arm of which nothing is known counts as trained.
+    A control is an arm whose distiller is `frozen` or `noise`, by registry name, class or with arguments. A peer is an
+    arm of another sampler, one whose β is 0, or whose distiller is the early exit, which is made to be no distiller. An
+    arm of which nothing is known counts as trained.
 
     >>> role_of({"distiller": "frozen(rank=4)", "beta": 0.5}, plain=False)
     'control'
+    >>> role_of({"distiller": "recursive_least_squares", "beta": 0, "draw": "arithmetic"}, plain=False)
+    'peer'
     """
     if plain:
         return "plain"
@@ -43,6 +47,9 @@ def role_of(settings: Mapping[str, Any], plain: bool) -> Role:
     if isinstance(distiller, Mapping):
         distiller = distiller.get("class_path")
     name = str(distiller or "").partition("(")[0].rpartition(".")[2].lower()
-    if name.removesuffix("distiller") in _CONTROLS:
+    name = name.removesuffix("distiller")
+    if name in _CONTROLS:
         return "control"
+    if name in _NO_DISTILLERS or settings.get("beta") == 0:
+        return "peer"
     return "peer" if settings and "distiller" not in settings and "beta" not in settings else "trained"
