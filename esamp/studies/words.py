@@ -57,7 +57,10 @@ def in_words(contrasts: Sequence[Contrast], problems: int) -> Words:
     tested = [c for c in against_plain if c.role == "trained"]
     if not tested:
         return Words([_nothing(against_plain)], [_detail(c) for c in against_plain])
-    paragraph = [_verdict(tested), *_controls(contrasts, tested), *_guards(contrasts, tested)]
+    # Where every arm has the same score of every problem there is nothing to tell apart.
+    telling = [c for c in contrasts if c.difference.low < c.difference.high or c.difference.value]
+    tested = [c for c in tested if c in telling] or tested
+    paragraph = [_verdict(tested), *_controls(telling, tested), *_guards(contrasts, tested)]
     if problems < FEW_PROBLEMS:
         paragraph.append(
             f"There are {problems} problems: intervals from so few are rough, and other problems may turn them round."
@@ -174,20 +177,27 @@ def _listed(contrasts: Sequence[Contrast]) -> str:
     grouped: dict[tuple[str, str], list[str]] = {}
     for c in contrasts:
         grouped.setdefault((c.label, c.task), []).append(c.arm)
-    items = [f"{label} on {task} ({', '.join(arms)})" for (label, task), arms in grouped.items()]
+    items = [f"{label} on {task} ({_cut(arms, what='more')})" for (label, task), arms in grouped.items()]
     return _cut(items)
 
 
 def _pairs(contrasts: Sequence[Contrast]) -> str:
-    items = [f"“{c.against}” in {c.label} on {c.task}, where “{c.arm}” has {said(c)} against it" for c in contrasts]
+    """Each rival once for a measure, with the first of the arms that it is held against."""
+    grouped: dict[tuple[str, str, str], list[Contrast]] = {}
+    for c in contrasts:
+        grouped.setdefault((c.against, c.label, c.task), []).append(c)
+    items: list[str] = []
+    for (against, label, task), (first, *rest) in grouped.items():
+        others = f", and {_count(len(rest), 'other arm')} likewise" if rest else ""
+        items.append(f"“{against}” in {label} on {task}, where “{first.arm}” has {said(first)} against it{others}")
     return _cut(items, "; ")
 
 
-def _cut(items: Sequence[str], between: str = ", ") -> str:
+def _cut(items: Sequence[str], between: str = ", ", what: str = "more (see the tables)") -> str:
     """The first few; how many more there are is said, so that nothing is hidden."""
     if len(items) <= _LISTED:
         return between.join(items)
-    return between.join([*items[:_LISTED], f"and {len(items) - _LISTED} more (see the tables)"])
+    return between.join([*items[:_LISTED], f"and {len(items) - _LISTED} {what}"])
 
 
 def _detail(contrast: Contrast) -> str:
