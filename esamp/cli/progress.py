@@ -21,7 +21,7 @@ def time_left(seconds: float, done: int, left: int) -> str:
         done: rows in that time; none: there is nothing to judge by.
         left: rows to come.
 
-    >>> time_left(60, 10, 20), time_left(10, 10, 20), time_left(5000, 10, 20), time_left(5, 0, 20)
+    >>> time_left(60.0, 10, 20), time_left(10.0, 10, 20), time_left(5e3, 10, 20), time_left(5.0, 0, 20)
     ('about 2 min left', 'about 20 s left', 'about 2.8 h left', 'time left is not known yet')
     """
     if not done:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, final
@@ -16,6 +17,11 @@ __all__ = ["Plot", "Point", "draw"]
 
 _SIZE = (4.8, 3.8)
 _DENSE = 9
+
+# Letters of a name that fits beside another in the legend; lines that there is room for; inches of one more line.
+_SHORT = 24
+_LINES = 4
+_LINE = 0.19
 
 
 @final
@@ -86,8 +92,18 @@ def draw(plot: Plot, looks: Mapping[str, Look], theme: Theme, form: str = "svg")
         _curves(axes, plot, looks, theme)
         _points(axes, plot, looks, theme)
         _frame(axes, plot, theme)
+        names = axes.get_legend_handles_labels()[1]
+        columns = 2 if max(map(len, names), default=0) <= _SHORT else 1
+        # The axes keep their size, however many arms there are to name.
+        lines = math.ceil(len(names) / columns)
+        figure.set_figheight(_SIZE[1] + _LINE * max(0, lines - _LINES))
         figure.legend(
-            loc="outside lower center", ncols=2, frameon=False, labelcolor=theme.ink, fontsize=8.5, handlelength=2.4
+            loc="outside lower center",
+            ncols=columns,
+            frameon=False,
+            labelcolor=theme.ink,
+            fontsize=8.5,
+            handlelength=2.4,
         )
         written = io.BytesIO()
         figure.savefig(written, format=form, dpi=160, metadata={"Date": None} if form == "svg" else {"Software": None})

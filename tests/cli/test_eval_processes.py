@@ -133,6 +133,7 @@ def test_nobody_is_left_when_the_first_process_is_killed(study: Path, tmp_path: 
     while _alive(process.pid) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not _alive(process.pid)
+    process.communicate(timeout=60)
 
 
 def _alive(group: int) -> bool:

@@ -25,6 +25,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "math500": {"path": HERE / "math500.jsonl"},
     "mbpp": {"path": "sample", "limit": 2, "allow_code_execution": True},
     "noveltybench": {"path": "sample", "limit": 10},
+    "prompts": {"prompts": ["Tell me a joke.", "Name a colour."]},
     "rhymes": {"limit": 10},
     "svamp": {"path": "sample", "limit": 20},
 }

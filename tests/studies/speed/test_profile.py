@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from unittest.mock import create_autospec
+
 import pytest
 import torch
 
 from esamp import ESampSampler, MLPDistiller
+from esamp.callbacks import StepRecord
 from esamp.candidates import Filters
 from esamp.explorer import Explorer
 from esamp.studies.speed import profile
 from esamp.studies.speed.profile import PARTS, profile_step
 from esamp.testing.models import tiny_model
 
+_RECORD = create_autospec(StepRecord, instance=True)
 _ESAMP = {"predict", "candidate head", "fusion", "learn", "explorer"}
 
 
@@ -56,11 +60,11 @@ def test_a_part_has_neither_what_is_inside_it_nor_the_other_arms_turn():
     watch.leave()
     passes(8.0)
     watch.leave()
-    watch.on_step(None)
+    watch.on_step(_RECORD)
     passes(100.0)  # the other arm's
-    profile._Resume(watch).on_step(None)
+    profile._Resume(watch).on_step(_RECORD)
     passes(16.0)
-    watch.on_step(None)
+    watch.on_step(_RECORD)
     assert watch.steps == [{"loop": 1.0, "explorer": 10.0, "softmax": 4.0}, {"loop": 16.0}]
 
 
