@@ -118,7 +118,8 @@ def _expand(
     arguments |= {"CHUNK": _CHUNK, "EPS": RMS_EPS, "PRECISION": precision()}
     # One more program along the first axis looks after the rows without a slot.
     grid = (slots if slot is None else slots + 1, triton.cdiv(d, bn))
-    launch(expand, grid, arguments, **options(bm, stages=2))
+    # So many parts are enough loads in flight; those of the next step as well would spill on some GPUs.
+    launch(expand, grid, arguments, **options(bm, stages=1 if parts.shape[0] > 4 else 2))
 
 
 @triton.jit(do_not_specialize=["rows", "lanes"])

@@ -83,7 +83,8 @@ def adam_step(
         "PARTS": triton.next_power_of_2(norms.shape[1]),
         "PRECISION": precision(),
     }
-    launch(adam, (groups, sum(tiles)), common | own, **options(bm, stages=1))
+    # What a thread holds is its share of a tile of the weight, moments and all, however few the rows are.
+    launch(adam, (groups, sum(tiles)), common | own, **options(_TB, stages=1))
 
 
 @triton.jit

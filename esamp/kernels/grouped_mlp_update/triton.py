@@ -164,7 +164,10 @@ def _through(
         if block > 0:
             below = _empty_like(error)
             own = {"x": hidden[block], "weight": gate_up[block], "error": error, "slopes": slopes, "below": below}
-            launch(back_gate_up, (groups, wide), common | own | {"cell": cell}, **options(2 * bm, stages=1))
+            # Squares beside the product ask for twice the warps. Without them four leave a thread the registers that
+            # the loop over tiles of rows needs; of eight, some compilers grant each 128 and spill.
+            warps = options(2 * bm if measured else 32, stages=1)
+            launch(back_gate_up, (groups, wide), common | own | {"cell": cell}, **warps)
             error, cell = below, cell + wide
     return factors, norms if measured else None, loss
 
