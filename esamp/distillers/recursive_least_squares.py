@@ -18,6 +18,9 @@ from esamp.distillers.recall import Recall
 
 __all__ = ["RecursiveLeastSquaresDistiller"]
 
+# Rows of a group that are learnt from together; a system of so many rows by rows is solved.
+_AT_ONCE = 128
+
 
 @final
 @distillers.register("recursive_least_squares")
@@ -84,21 +87,32 @@ class RecursiveLeastSquaresDistiller(Distiller):
         empty = weight.unsqueeze(-1) == 0
         projected = products[..., : self._size].masked_fill(empty, 0.0)
         error = (deep - products[..., self._size :]).masked_fill(empty, 0.0)
-        root = self._root
         if self.forgetting < 1:
+            root = self._root
             scale = torch.where(weight.sum(dim=-1) > 0, self.forgetting**-0.5, 1.0)
             root.mul_(per_slot(scale, root))
             projected = projected * per_slot(scale, projected)
-        # P⁺ = U (I - Fᵀ S⁻¹ F) Uᵀ with F = φ U and S = I + F Fᵀ = L Lᵀ; the root of the bracket is
-        # I - Fᵀ L⁻ᵀ (L + I)⁻¹ F, and the gain is K = U Fᵀ S⁻¹. The inverses are rows by rows.
+        if projected.shape[1] <= _AT_ONCE:
+            self._absorb(projected, error)
+        else:
+            # The same in parts, each from where the last one has left the map: what is solved stays small.
+            phi, target = (rows.masked_fill(empty, 0.0) for rows in (self._phi(shallow), deep))
+            for some, wanted in zip(phi.split(_AT_ONCE, dim=1), target.split(_AT_ONCE, dim=1), strict=True):
+                products = torch.bmm(some, self._state)
+                self._absorb(products[..., : self._size], wanted - products[..., self._size :])
+        return living_mean(error.square().mean(dim=-1), weight)
+
+    def _absorb(self, projected: Float[Tensor, "groups k size"], error: Float[Tensor, "groups k d"]) -> None:
+        """Learn from k rows with F = φ U and errors of their predictions by the map as it is."""
+        # P⁺ = U (I - Fᵀ S⁻¹ F) Uᵀ with S = I + F Fᵀ = L Lᵀ; the root of the bracket is
+        # I - Fᵀ L⁻ᵀ (L + I)⁻¹ F, and the gain is K = U Fᵀ S⁻¹. The inverses are k by k.
         identity = torch.eye(projected.shape[1], device=projected.device)
         lower, _ = torch.linalg.cholesky_ex(identity + projected @ projected.mT)
         inverse = torch.linalg.solve_triangular(lower, identity, upper=False)
         other = torch.linalg.solve_triangular(lower + identity, identity, upper=False)
-        spread = torch.bmm(root, projected.mT)
+        spread = torch.bmm(self._root, projected.mT)
         shrunk, learnt = (inverse.mT @ other) @ projected, (inverse.mT @ inverse) @ error
         self._state.baddbmm_(spread, torch.cat([shrunk.neg_(), learnt], dim=-1))
-        return living_mean(error.square().mean(dim=-1), weight)
 
     @override
     @torch.no_grad()

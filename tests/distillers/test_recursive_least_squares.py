@@ -24,15 +24,16 @@ def ridge_solution(distiller, shallow, deep, weight, forgetting, ridge):
 
 
 @pytest.mark.parametrize("forgetting", [1.0, 0.97])
-def test_equals_the_ridge_solution_over_all_steps(forgetting):
+@pytest.mark.parametrize(("steps", "rows"), [(60, 5), (3, 300)])  # 300: in parts
+def test_equals_the_ridge_solution_over_all_steps(forgetting, steps, rows):
     generator = torch.Generator().manual_seed(0)
     distiller = RecursiveLeastSquaresDistiller(features=16, ridge=2.0, forgetting=forgetting)
     distiller.setup(D, 1)
-    shallow = torch.randn(60, 5, D, generator=generator)
-    deep = torch.randn(60, 5, D, generator=generator)
-    weight = (torch.rand(60, 5, generator=generator) > 0.3).float()
+    shallow = torch.randn(steps, rows, D, generator=generator)
+    deep = torch.randn(steps, rows, D, generator=generator)
+    weight = (torch.rand(steps, rows, generator=generator) > 0.3).float()
     weight[:, 0] = 1
-    for step in range(60):
+    for step in range(steps):
         living = weight[step, :, None]
         distiller.learn((shallow[step] * living)[None], (deep[step] * living)[None], weight[step][None])
     wanted = ridge_solution(distiller, shallow, deep, weight, forgetting, ridge=2.0)
