@@ -173,10 +173,10 @@ def _worse(contrast: Contrast) -> bool:
 
 
 def _listed(contrasts: Sequence[Contrast]) -> str:
-    """Measure, task and arms: `pass@n on birds (ESamp, MLP)`."""
+    """Measure, task and arms: `pass@n on birds (“ESamp”, “MLP”)`."""
     grouped: dict[tuple[str, str], list[str]] = {}
     for c in contrasts:
-        grouped.setdefault((c.label, c.task), []).append(c.arm)
+        grouped.setdefault((c.label, c.task), []).append(f"“{c.arm}”")
     items = [f"{label} on {task} ({_cut(arms, what='more')})" for (label, task), arms in grouped.items()]
     return _cut(items)
 

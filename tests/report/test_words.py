@@ -37,7 +37,7 @@ def test_a_gain_needs_its_interval_and_its_corrected_p(difference: Interval, adj
 
 def test_a_gain_over_plain_sampling_and_control_is_called_one():
     text = paragraph(PLAIN, CONTROL)
-    assert "there is a gain in pass@16 on birds (ESamp)" in text
+    assert "there is a gain in pass@16 on birds (“ESamp”)" in text
     assert "which favours plain sampling" in text
     assert "The control is beaten by what learns" in text
     assert "as well" not in text and "cannot be credited" not in text
@@ -65,8 +65,8 @@ def test_a_lead_is_no_result():
 def test_no_difference_and_a_loss_are_said():
     text = paragraph(replace(PLAIN, difference=WIDE), replace(PLAIN, measure="answers", difference=DOWN), CONTROL)
     assert "no gain is established" in text
-    assert "there is a loss in valid answers on birds (ESamp)" in text
-    assert "no difference can be told in pass@16 on birds (ESamp)" in text
+    assert "there is a loss in valid answers on birds (“ESamp”)" in text
+    assert "no difference can be told in pass@16 on birds (“ESamp”)" in text
 
 
 def test_a_guard_that_falls_takes_the_trust_from_the_gain_beside_it():
