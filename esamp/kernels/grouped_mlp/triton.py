@@ -88,12 +88,11 @@ def _shrink(x: Tensor, slot: Tensor | None, lanes: int, weight: Tensor, rms: boo
         "parts": parts,
         "squares": squares,
         "rows": rows,
-        "lanes": lanes,
-        "d": d,
     }
     arguments |= {"columns": columns, "chunk": chunk, "BM": bm, "BN": bn, "BK": bk, "CHUNK": _CHUNK}
-    arguments |= {"PRECISION": precision()}
-    launch(shrink, (slots, blocks, splits), arguments, **options(bm, stages=3))
+    arguments |= {"lanes": lanes, "d": d, "PRECISION": precision()}
+    # Four warps of 32 rows hold squares to add or two further steps' loads; both would spill on some GPUs.
+    launch(shrink, (slots, blocks, splits), arguments, **options(bm, stages=2 if rms and bm == 32 else 3))
     return parts, squares
 
 
@@ -118,8 +117,9 @@ def _expand(
     arguments |= {"CHUNK": _CHUNK, "EPS": RMS_EPS, "PRECISION": precision()}
     # One more program along the first axis looks after the rows without a slot.
     grid = (slots if slot is None else slots + 1, triton.cdiv(d, bn))
-    # So many parts are enough loads in flight; those of the next step as well would spill on some GPUs.
-    launch(expand, grid, arguments, **options(bm, stages=1 if parts.shape[0] > 4 else 2))
+    # So many parts are enough loads in flight; those of the next step as well would spill on some GPUs, and so would 32
+    # rows of a normalised input without twice the warps.
+    launch(expand, grid, arguments, **options(bm if squares is None else 2 * bm, stages=1 if parts.shape[0] > 3 else 2))
 
 
 @triton.jit(do_not_specialize=["rows", "lanes"])

@@ -64,7 +64,7 @@ def adam_step(
 
     Without parts, which is where a slot has more than a tile of rows, they are formed once more before, for the norm.
     """
-    bm, groups = row_tile(activations.lanes), weights[0].shape[0]
+    bm, groups, exact = row_tile(activations.lanes), weights[0].shape[0], weights[0].dtype == torch.float32
     heights, widths = tuple(w.shape[1] for w in weights), tuple(w.shape[2] for w in weights)
     strips = [triton.cdiv(height, _TA) for height in heights]
     tiles = [strip * triton.cdiv(width, _TB) for strip, width in zip(strips, widths, strict=True)]
@@ -83,8 +83,8 @@ def adam_step(
         "PARTS": triton.next_power_of_2(norms.shape[1]),
         "PRECISION": precision(),
     }
-    # What a thread holds is its share of a tile of the weight, moments and all, however few the rows are.
-    launch(adam, (groups, sum(tiles)), common | own, **options(_TB, stages=1))
+    # A thread holds its share of a tile of the weight, moments and all; to round it takes registers besides.
+    launch(adam, (groups, sum(tiles)), common | own, **options(bm if exact else _TB, stages=1))
 
 
 @triton.jit
