@@ -13,8 +13,10 @@ from esamp.kernels.candidate_head import candidate_logits
 
 __all__ = ["Head"]
 
-# Above this share of the vocabulary one matrix product beats gathering rows.
+# One product with all of W beats gathering rows of it above this share of the vocabulary, for few rows: then it is read
+# once. For many it is arithmetic, and the share goes up by 1 with so many rows.
 _DENSE_SHARE = 0.25
+_ROWS_A_SHARE = 64
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ class Head:
         """
         if candidates.whole_vocabulary:
             return self.full(hidden)
-        if candidates.ids.numel() > _DENSE_SHARE * self.vocabulary:
+        if candidates.ids.numel() > (_DENSE_SHARE + len(hidden) / _ROWS_A_SHARE) * self.vocabulary:
             return self.full(hidden).gather(-1, candidates.ids).masked_fill(~candidates.mask, 0.0)
         return candidate_logits(
             hidden, self.weight, candidates.ids, candidates.mask, self.bias, self.scale, self.softcap
