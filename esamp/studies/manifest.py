@@ -64,8 +64,8 @@ def start_manifest(
             f"model must be the one that the rows in {folder.folder} were drawn from, {before['model']}, got {model}; "
             "choose another --out"
         )
-    sessions = [] if before is None else before["sessions"]
-    first = sessions[0] if sessions else now
+    starts = [] if before is None else before["starts"]
+    first = starts[0] if starts else now
     whole: dict[str, Any] = {
         **first,
         "model": model,
@@ -73,7 +73,7 @@ def start_manifest(
         "problems": _problems(study),
         "rows": study.rows,
     }
-    whole["sessions"] = [*sessions, now]
+    whole["starts"] = [*starts, now]
     _write(folder.manifest, whole)
 
 
@@ -129,7 +129,7 @@ def read_manifest(path: Path) -> dict[str, Any]:
         raise ValueError(f"{wanted} cannot be read: {error}") from error
     lacking = [
         key
-        for key in ("model", "study", "problems", "versions", "esamp", "commit", "sessions")
+        for key in ("model", "study", "problems", "versions", "esamp", "commit", "starts")
         if not isinstance(read, dict) or key not in read
     ]
     if lacking:

@@ -130,7 +130,7 @@ def test_a_stopped_run_goes_on_and_ends_as_an_undisturbed_one(esamp, study: Path
     assert calls == 4 + 36 - 3
     assert rows(parts) == rows(whole)
     manifest = json.loads((parts / "manifest.json").read_text())
-    assert len(manifest["sessions"]) == 2
+    assert len(manifest["starts"]) == 2
 
 
 def test_a_run_that_is_done_loads_nothing(esamp, study: Path, tmp_path: Path, monkeypatch):
