@@ -52,8 +52,8 @@ class Fused:
 
     def draw(self, drawing: Drawing, rows: Rows, place: Int[Tensor, " rows"]) -> Drawn:
         """Draw one token for each row; `place` is that of the row among all of its batch."""
-        drawn = drawing(self.log_probs, self.candidates, rows, place).unsqueeze(-1)
-        return Drawn(self.candidates.ids.gather(-1, drawn).squeeze(-1), self.log_probs.gather(-1, drawn).squeeze(-1))
+        choice = drawing(self.log_probs, self.candidates, rows, place)
+        return Drawn(self.candidates.ids.gather(-1, choice.place.unsqueeze(-1)).squeeze(-1), choice.log_probs)
 
 
 class DecodePolicy(ABC):

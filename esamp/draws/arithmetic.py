@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from esamp.candidates import Candidates
 from esamp.draw import philox
-from esamp.draws.base import Drawing, TokenDraw, draws
+from esamp.draws.base import Choice, Drawing, TokenDraw, draws
 from esamp.rows import Rows
 
 __all__ = ["ArithmeticDraw"]
@@ -38,7 +38,9 @@ class ArithmeticDraw(TokenDraw):
     """
 
     @override
-    def begin(self, seed: int, sample: Int[Tensor, " places"], total: Int[Tensor, " places"]) -> Drawing:
+    def begin(
+        self, seed: int, sample: Int[Tensor, " places"], total: Int[Tensor, " places"], prompt: Int[Tensor, " places"]
+    ) -> Drawing:
         start = _uniform(seed, torch.zeros_like(sample), torch.zeros_like(sample), _OFFSET)
         return _CodePoints(seed, (start + sample / total.double()) % 1.0, 1.0 / total.double())
 
@@ -60,7 +62,7 @@ class _CodePoints(Drawing):
         candidates: Candidates,
         rows: Rows,
         place: Int[Tensor, " rows"],
-    ) -> Int[Tensor, " rows"]:
+    ) -> Choice:
         alone = self.size[place] <= self.spacing[place]
         code = torch.where(alone, _uniform(self.seed, rows.sample, rows.step, _DIGITS), self.code[place])
         # Rounding may bring a code point to 1.
@@ -75,7 +77,7 @@ class _CodePoints(Drawing):
         share = (high - low).squeeze(-1)
         self.code[place] = (code - low.squeeze(-1)) / share
         self.size[place] *= share
-        return drawn.squeeze(-1)
+        return Choice.of(drawn.squeeze(-1), log_probs)
 
 
 def _uniform(seed: int, sample: Tensor, step: Tensor, stream: int) -> Tensor:

@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from esamp.candidates import Candidates
 from esamp.draw import gumbel_argmax
-from esamp.draws.base import Drawing, TokenDraw, draws
+from esamp.draws.base import Choice, Drawing, TokenDraw, draws
 from esamp.rows import Rows
 
 __all__ = ["GumbelDraw"]
@@ -22,7 +22,9 @@ class GumbelDraw(TokenDraw):
     """argmax of log p + Gumbel noise keyed by (seed, sample, step, token id): samples are independent of each other."""
 
     @override
-    def begin(self, seed: int, sample: Int[Tensor, " places"], total: Int[Tensor, " places"]) -> Drawing:
+    def begin(
+        self, seed: int, sample: Int[Tensor, " places"], total: Int[Tensor, " places"], prompt: Int[Tensor, " places"]
+    ) -> Drawing:
         return _Noise(seed)
 
 
@@ -38,6 +40,7 @@ class _Noise(Drawing):
         candidates: Candidates,
         rows: Rows,
         place: Int[Tensor, " rows"],
-    ) -> Int[Tensor, " rows"]:
+    ) -> Choice:
         whole = candidates.whole_vocabulary
-        return gumbel_argmax(log_probs, candidates.ids, self.seed, rows.sample, rows.step, whole_vocabulary=whole)
+        drawn = gumbel_argmax(log_probs, candidates.ids, self.seed, rows.sample, rows.step, whole_vocabulary=whole)
+        return Choice.of(drawn, log_probs)

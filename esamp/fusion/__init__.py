@@ -2,6 +2,7 @@
 
 from esamp.fusion.base import FusionStep, LatentWeights, NoveltyFusion, fusions
 from esamp.fusion.beta_mix import BetaMix
+from esamp.fusion.choice_novelty import ChoiceNovelty
 from esamp.fusion.direction_only import DirectionOnly
 from esamp.fusion.entropy_matched import EntropyMatched
 from esamp.fusion.kl_budget import KLBudget
@@ -14,6 +15,7 @@ from esamp.fusion.wrapper import FusionWrapper
 
 __all__ = [
     "BetaMix",
+    "ChoiceNovelty",
     "DirectionOnly",
     "EntropyMatched",
     "FusionStep",

@@ -30,7 +30,7 @@ class ClosedLists(TemplateTask):
 
     Args:
         path: a JSON file, {category: [answer, ...]}, where an answer is a text, or a list of spellings of which the
-            first is the normal form; None: the eight lists that ship with the library.
+            first is the normal form; None: the 32 lists that ship with the library.
         template: a YAML file, or the name of a shipped template; None: three solved examples and a question.
         start: index of the first problem.
         limit: how many problems; None: all.

@@ -87,7 +87,8 @@ class DecodeLoop:
         self._place = taken.flatten().nonzero().squeeze(1).to(engine.device)
         self.rows = self._seats if bool(taken.all()) else self._seats[self._place]
         total = batch.total.to(engine.device).repeat_interleave(batch.n)
-        self._drawing = batch.draw.begin(batch.seed, self._seats.sample, total)
+        prompt = torch.arange(len(total), device=engine.device) // batch.n
+        self._drawing = batch.draw.begin(batch.seed, self._seats.sample, total, prompt)
         self._taps = Taps(engine.model, sequences=batch.learn_prompt)
         self._step = 0
         self._learnt: int | None = None
