@@ -81,7 +81,7 @@ class BySimilarity(Sharing):
     """A prompt joins the first group whose first prompt it resembles, else it opens one.
 
     Args:
-        embed: texts to L2-normalised embeddings [texts, d], such as `esamp.metrics.SentenceEmbedder()`.
+        embed: texts to L2-normalised embeddings [texts, d], such as `esamp.metrics.MiniLM()`.
         threshold: smallest cosine, in [-1, 1].
 
     Raises:
