@@ -100,8 +100,9 @@ class Filters:
         TypeError: an argument is not a number.
         ValueError: an argument is out of range.
 
-    >>> Filters(min_p=0.3).select(torch.tensor([[0.0, 2.0, 1.0]])).ids
-    tensor([[1, 2]])
+    Examples:
+        >>> Filters(min_p=0.3).select(torch.tensor([[0.0, 2.0, 1.0]])).ids
+        tensor([[1, 2]])
     """
 
     temperature: float | Schedule = 1.0
@@ -140,8 +141,9 @@ class Filters:
     def describe(self) -> str:
         """The filters that are on, in the order in which they act.
 
-        >>> Filters(temperature=0.7, min_p=0.05, filter_temperature=1.0).describe()
-        'min_p 0.05 at temperature 1, then temperature 0.7'
+        Examples:
+            >>> Filters(temperature=0.7, min_p=0.05, filter_temperature=1.0).describe()
+            'min_p 0.05 at temperature 1, then temperature 0.7'
         """
         names = ("top_n_sigma", "top_k", "top_p", "min_p", "typical_p", "epsilon_cutoff", "eta_cutoff")
         on = [f"{name} {getattr(self, name):g}" for name in names if getattr(self, name) is not None]

@@ -30,9 +30,10 @@ def philox(
         counter: four int64 tensors that hold unsigned 32-bit words; they broadcast.
         key: two unsigned 32-bit words.
 
-    >>> words = philox((torch.zeros(1, dtype=torch.int64),) * 4, (0, 0))
-    >>> [f"{word.item():08x}" for word in words]
-    ['6627e8d5', 'e169c58d', 'bc57ac4c', '9b00dbd8']
+    Examples:
+        >>> words = philox((torch.zeros(1, dtype=torch.int64),) * 4, (0, 0))
+        >>> [f"{word.item():08x}" for word in words]
+        ['6627e8d5', 'e169c58d', 'bc57ac4c', '9b00dbd8']
     """
     c0, c1, c2, c3 = counter
     k0, k1 = key

@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from esamp.candidates import MIN_TEMPERATURE, Filters
-from esamp.checks import check_flag, check_integer, check_number
+from esamp.checks import check_flag, check_integer
 from esamp.draw import MAX_SEED
 from esamp.draws import TokenDraw, draws
 from esamp.engines.huggingface.engine import HuggingFaceEngine, Prompt
@@ -22,25 +22,9 @@ from esamp.engines.huggingface.supervisor import Supervisor
 from esamp.prompts import check_encoded, encode, list_of_prompts, render
 from esamp.schedules import Schedule, check_schedule, name_value
 from esamp.sharing import Sharing
+from esamp.strength import MAX_BETA, Beta, beta_per_sample, name_betas
 
-__all__ = ["Beta", "Request", "check_beta"]
-
-Beta = int | float | Tensor | Schedule
-"""Exploration strength: one number, a tensor [n] or [prompts, n], or a schedule over the steps of a sample."""
-
-# Far above anything of use, and low enough that z + β (z - ẑ) stays finite in float32.
-_MAX_BETA = 1e6
-
-
-def check_beta(beta: object) -> float:
-    """β as a float.
-
-    Raises:
-        TypeError: it is not a number.
-        ValueError: it is negative, NaN or above 1e6.
-    """
-    hint = "0 is plain sampling, the paper's value is 0.25, and generate takes a tensor of one for each sample"
-    return check_number("beta", beta, low=0, high=_MAX_BETA, hint=hint)
+__all__ = ["Request"]
 
 
 @dataclass(frozen=True)
@@ -133,7 +117,7 @@ class Request:
         if callable(filters.temperature):
             check_schedule("temperature", filters.temperature, steps, low=MIN_TEMPERATURE, high=math.inf)
         if callable(beta):
-            check_schedule("beta", beta, steps, low=0.0, high=_MAX_BETA)
+            check_schedule("beta", beta, steps, low=0.0, high=MAX_BETA)
         return cls(
             texts,
             encoded,
@@ -142,7 +126,7 @@ class Request:
             filters,
             seed,
             draw,
-            _beta_per_sample(beta, len(texts), max(counts)),
+            beta_per_sample(beta, len(texts), max(counts)),
             beta if callable(beta) else None,
             isinstance(beta, int | float) and beta == 0,
             sharing.groups(texts),
@@ -209,7 +193,7 @@ class Request:
             **self.filters.settings(),
             "seed": self.seed,
             "draw": draws.name_of(self.draw),
-            "beta": _plain(self.beta) if self.schedule is None else name_value(self.schedule),
+            "beta": name_betas(self.beta) if self.schedule is None else name_value(self.schedule),
             "waves": self.waves,
             "groups": self.groups,
             "domains": self.domains,
@@ -237,25 +221,3 @@ def _check_stop(stop: object) -> list[str]:
     if any(string == "" for string in strings):
         raise ValueError(f"stop must hold no empty string, got {stop!r}; leave it out to stop at max_new_tokens only")
     return list(strings)
-
-
-def _beta_per_sample(beta: Beta, prompts: int, n: int) -> Tensor:
-    if callable(beta):
-        return torch.ones(prompts, n)
-    if not isinstance(beta, Tensor):
-        return torch.full((prompts, n), check_beta(beta))
-    if beta.shape not in {(n,), (prompts, n)}:
-        raise ValueError(
-            f"beta must be a number or a tensor of shape ({n},) or ({prompts}, {n}) = (prompts, n), "
-            f"got {tuple(beta.shape)}"
-        )
-    if beta.dtype is torch.bool or beta.is_complex():
-        raise TypeError(f"beta must be a tensor of real numbers, got {beta.dtype}; use beta.float()")
-    if not bool(((beta >= 0) & (beta <= _MAX_BETA)).all()):
-        raise ValueError(f"beta must hold finite numbers in [0, {_MAX_BETA:g}], got {beta}; 0 is plain sampling")
-    return beta.float().expand(prompts, n).clone()
-
-
-def _plain(beta: Tensor) -> float | list[list[float]]:
-    first = beta.flatten()[0]
-    return float(first) if bool((beta == first).all()) else beta.tolist()

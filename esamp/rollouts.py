@@ -102,8 +102,9 @@ def check_trainer(trainer: Any) -> None:
 def runs_of(prompts: Sequence[Any], most: int) -> Iterator[list[Any]]:
     """Equal neighbours, at most so many: the samples of one prompt.
 
-    >>> [len(run) for run in runs_of(["a", "a", "a", "a", "b", "b"], 2)]
-    [2, 2, 2]
+    Examples:
+        >>> [len(run) for run in runs_of(["a", "a", "a", "a", "b", "b"], 2)]
+        [2, 2, 2]
     """
     for _, equal in groupby(prompts):
         run = list(equal)

@@ -47,8 +47,9 @@ class Rows:
             beta: β of each sample.
             first_sample: sample index of the first of each prompt's n; None: 0.
 
-        >>> Rows.of_prompts(torch.tensor([0, 1, 0]), torch.ones(3, 2)).lane
-        tensor([0, 1, 0, 1, 2, 3])
+        Examples:
+            >>> Rows.of_prompts(torch.tensor([0, 1, 0]), torch.ones(3, 2)).lane
+            tensor([0, 1, 0, 1, 2, 3])
         """
         prompts, n = beta.shape
         # How many earlier prompts are in the same group.

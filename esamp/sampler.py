@@ -4,23 +4,13 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, final
 
 import torch
-from jaxtyping import Int
-from torch import Tensor, nn
-from transformers import (
-    GenerationConfig,
-    LogitsProcessorList,
-    PreTrainedModel,
-    PreTrainedTokenizerBase,
-    StoppingCriteriaList,
-)
-from transformers.generation.streamers import BaseStreamer
-from transformers.generation.utils import GenerateDecoderOnlyOutput
+from torch import nn
+from transformers import PreTrainedTokenizerBase
 from typing_extensions import override
 
 from esamp.bank import Bank
@@ -30,25 +20,24 @@ from esamp.candidates import Filters
 from esamp.checks import check_choice, check_flag, check_integer
 from esamp.distillers import Distiller, distillers
 from esamp.draws import TokenDraw, draws
-from esamp.engines.huggingface.custom_generate import GenerateCall
 from esamp.engines.huggingface.engine import HuggingFaceEngine, Prompt
 from esamp.engines.huggingface.loading import load
-from esamp.exploration import Exploration
 from esamp.fusion import NoveltyFusion, fusions
-from esamp.generation import Generation
-from esamp.request import Beta, Request, check_beta
+from esamp.inside_generate import InsideGenerate
+from esamp.recipe import Recipe
 from esamp.result import GenerationResult
 from esamp.samplers import Sampler, samplers
 from esamp.schedulers import OverlapScheduler, schedulers
-from esamp.schedules import Schedule, name_value
+from esamp.schedules import Schedule
 from esamp.sharing import Sharing, sharings
+from esamp.strength import Beta, check_beta
 
 __all__ = ["ESampSampler"]
 
 
 @final
 @samplers.register("esamp")
-class ESampSampler(Sampler):
+class ESampSampler(InsideGenerate, Sampler):
     """Exploratory Sampling (arXiv 2604.24927): n samples of a prompt that avoid what the others have made predictable.
 
     Args:
@@ -197,29 +186,26 @@ class ESampSampler(Sampler):
             TypeError: an argument is of the wrong type.
             ValueError: an argument is out of range, empty or contradictory, or a prompt does not fit the context.
         """
-        request = Request.check(
-            self.engine,
+        filters = Filters(
+            temperature,
+            top_k,
+            top_p,
+            min_p,
+            typical_p,
+            epsilon_cutoff,
+            eta_cutoff,
+            top_n_sigma,
+            filter_temperature,
+        )
+        recipe = self.recipe()
+        request = recipe.request(
             prompts,
             n=n,
             max_new_tokens=max_new_tokens,
-            filters=Filters(
-                temperature,
-                top_k,
-                top_p,
-                min_p,
-                typical_p,
-                epsilon_cutoff,
-                eta_cutoff,
-                top_n_sigma,
-                filter_temperature,
-            ),
+            filters=filters,
             seed=seed,
-            draw=self.draw,
-            beta=self.beta if beta is None else beta,
-            sharing=self.sharing,
-            domains=self.domains,
+            beta=beta,
             waves=waves,
-            learn_prompt=self.learn_prompt,
             stop=stop,
             ignore_eos=ignore_eos,
             chat=chat,
@@ -227,115 +213,33 @@ class ESampSampler(Sampler):
         )
         hooks = check_callbacks(callbacks)
         hooks += [ProgressBar()] if check_flag("progress", progress) else []
-        return self._run(request, state, hooks)
-
-    def __call__(
-        self,
-        model: PreTrainedModel,
-        input_ids: Int[Tensor, "rows length"],
-        logits_processor: LogitsProcessorList,
-        stopping_criteria: StoppingCriteriaList,
-        generation_config: GenerationConfig,
-        *,
-        seed: int = 0,
-        beta: Beta | None = None,
-        callbacks: Sequence[Callback] = (),
-        streamer: BaseStreamer | None = None,
-        synced_gpus: bool = False,
-        **model_kwargs: Any,
-    ) -> GenerateDecoderOnlyOutput | Tensor:
-        """What `model.generate(..., custom_generate=sampler)` calls, with everything prepared as for its own methods.
-
-        The samples are those of `generate` for the same prompts, seed and settings. `seed`, `beta` and `callbacks` may
-        be given to `model.generate`, as its other arguments are; see the page "Inside model.generate".
-
-        Raises:
-            TypeError: an argument is of the wrong type.
-            ValueError: something is asked for that ESamp refuses; the message names it.
-        """
-        call = GenerateCall(
-            self.engine,
-            model,
-            input_ids,
-            logits_processor,
-            stopping_criteria,
-            generation_config,
-            model_kwargs | {"synced_gpus": synced_gpus},
-            prefilter=self.filtering == "pre-filter",
-            streamer=streamer,
-        )
-        request = Request.check(
-            self.engine,
-            call.prompts,
-            n=call.n,
-            max_new_tokens=call.max_new_tokens,
-            filters=call.filters,
-            seed=seed,
-            draw=self.draw,
-            beta=self.beta if beta is None else beta,
-            sharing=self.sharing,
-            domains=self.domains,
-            waves=1,
-            learn_prompt=self.learn_prompt,
-            stop=(),
-            ignore_eos=True,
-            chat=False,
-            batch_size=None,
-            supervisor=call,
-        )
-        self._run(replace(request, eos=call.eos), None, check_callbacks(callbacks))
-        return call.output()
+        return recipe.run(request, state, hooks)
 
     @override
     def describe(self, filters: Filters | None = None) -> str:
         """The pipeline of one decode step, in order, a line a stage."""
-        stages = self._stages(filters or Filters(min_p=0.05))
+        stages = self.recipe().stages(filters or Filters(min_p=0.05))
         return "\n".join(f"{number}. {stage}" for number, stage in enumerate(stages, 1))
 
-    def _check_fits(self) -> None:
-        """The distiller's sizes and its start fit this model, or it says why not."""
-        recipe = copy.deepcopy(self.distiller)
-        recipe.bind(self.engine.llm)
-        recipe.memory(self.engine.head.weight.shape[1])
-
-    def _run(self, request: Request, state: Sequence[Bank] | None, callbacks: list[Callback]) -> GenerationResult:
-        method = Exploration(
+    @override
+    def recipe(self) -> Recipe:
+        """The model, and the parts as they are now."""
+        return Recipe(
             self.engine,
             self.distiller,
             self.fusion,
             self.scheduler,
-            warmup=self.warmup,
-            prefilter=self.filtering == "pre-filter",
-            given=state,
+            self.draw,
+            self.beta,
+            self.warmup,
+            self.filtering == "pre-filter",
+            self.sharing,
+            self.domains,
+            self.learn_prompt,
         )
-        return Generation(self.engine, request, method, self._settings(request), callbacks).run()
 
-    def _settings(self, request: Request) -> dict[str, Any]:
-        parts = {
-            "model": self.engine.model.config.name_or_path,
-            "distiller": distillers.name_of(self.distiller),
-            "fusion": fusions.name_of(self.fusion),
-            "scheduler": schedulers.name_of(self.scheduler),
-            "sharing": sharings.name_of(self.sharing),
-            "warmup": self.warmup,
-            "filtering": self.filtering,
-        }
-        return parts | request.settings()
-
-    def _stages(self, filters: Filters) -> Iterator[str]:
-        head = self.engine.head
-        model, distiller = type(self.engine.model).__name__, type(self.distiller).__name__
-        scheduler, fusion = type(self.scheduler).__name__, type(self.fusion).__name__
-        select = f"candidates: {filters.describe()}"
-        fuse = f"fusion: {fusion} with beta = {name_value(self.beta)}, after {self.warmup} update(s) of the group"
-        yield f"tap shallow: after the first layer of {model}, width {head.weight.shape[1]}"
-        yield f"predict: {distiller}, slots by {type(self.sharing).__name__}, scheduled by {scheduler}"
-        yield f"tap deep: the input of the LM head, {head.vocabulary} tokens"
-        if self.filtering == "post-filter":
-            yield f"{select} of the reference logits"
-            yield f"{fuse}, on the candidates only"
-        else:
-            yield f"{fuse}, on the whole vocabulary"
-            yield f"{select} of the fused logits"
-        yield f"draw: {type(self.draw).__name__} from softmax(fused / temperature), keyed by (seed, sample, step)"
-        yield "learn: one step on (shallow, deep) of the living rows, finished before the next prediction"
+    def _check_fits(self) -> None:
+        """The distiller's sizes and its start fit this model, or it says why not."""
+        distiller = copy.deepcopy(self.distiller)
+        distiller.bind(self.engine.llm)
+        distiller.memory(self.engine.head.weight.shape[1])

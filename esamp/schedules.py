@@ -28,8 +28,9 @@ class Linear:
     Raises:
         ValueError: a value is negative or not finite, or `steps` is below 1.
 
-    >>> Linear(0.5, 0.0, 4)(torch.tensor([0, 2, 9]))
-    tensor([0.5000, 0.2500, 0.0000])
+    Examples:
+        >>> Linear(0.5, 0.0, 4)(torch.tensor([0, 2, 9]))
+        tensor([0.5000, 0.2500, 0.0000])
     """
 
     start: float
@@ -58,8 +59,9 @@ class OnlyFirst:
     Raises:
         ValueError: `beta` is negative or not finite, or `steps` is below 1.
 
-    >>> OnlyFirst(0.25, 2)(torch.tensor([0, 1, 2]))
-    tensor([0.2500, 0.2500, 0.0000])
+    Examples:
+        >>> OnlyFirst(0.25, 2)(torch.tensor([0, 1, 2]))
+        tensor([0.2500, 0.2500, 0.0000])
     """
 
     beta: float
@@ -94,8 +96,9 @@ class Fire:
     Raises:
         ValueError: a temperature is not finite and positive, or `steps` is below 1.
 
-    >>> Fire(30.0)(torch.tensor([0, 1, 2]))
-    tensor([30.,  1.,  1.])
+    Examples:
+        >>> Fire(30.0)(torch.tensor([0, 1, 2]))
+        tensor([30.,  1.,  1.])
     """
 
     hot: float
@@ -129,8 +132,9 @@ def parse_value(name: str, text: float | str) -> float | Schedule:
     Raises:
         ValueError: it is neither, or the schedule's values are out of range.
 
-    >>> parse_value("beta", "only_first:0.25:16")
-    OnlyFirst(beta=0.25, steps=16)
+    Examples:
+        >>> parse_value("beta", "only_first:0.25:16")
+        OnlyFirst(beta=0.25, steps=16)
     """
     if not isinstance(text, str):
         return text

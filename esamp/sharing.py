@@ -33,8 +33,9 @@ sharings: Registry[Sharing] = Registry("sharing", Sharing)
 class PerPrompt(Sharing):
     """Every prompt has its own distiller, equal texts too: nothing is shared.
 
-    >>> PerPrompt().groups(["a", "b", "a"])
-    [0, 1, 2]
+    Examples:
+        >>> PerPrompt().groups(["a", "b", "a"])
+        [0, 1, 2]
     """
 
     @override
@@ -59,8 +60,9 @@ class ByKey(Sharing):
     Args:
         keys: one for each prompt of the call.
 
-    >>> ByKey(["poem", "proof", "poem"]).groups(["x", "y", "z"])
-    [0, 1, 0]
+    Examples:
+        >>> ByKey(["poem", "proof", "poem"]).groups(["x", "y", "z"])
+        [0, 1, 0]
     """
 
     def __init__(self, keys: Sequence[Hashable]) -> None:
@@ -79,7 +81,7 @@ class BySimilarity(Sharing):
     """A prompt joins the first group whose first prompt it resembles, else it opens one.
 
     Args:
-        embed: texts to L2-normalised embeddings [texts, d], such as `esamp.metrics.SentenceEmbedder()`.
+        embed: texts to L2-normalised embeddings [texts, d], such as `esamp.metrics.MiniLM()`.
         threshold: smallest cosine, in [-1, 1].
 
     Raises:

@@ -23,13 +23,14 @@ class Recall(Generic[T]):
 
     A copy remembers nothing.
 
-    >>> given, recall = torch.zeros(1), Recall()
-    >>> recall.keep("made", given)
-    >>> recall.find(given), recall.find(given.clone())
-    ('made', None)
-    >>> given += 1
-    >>> recall.find(given) is None
-    True
+    Examples:
+        >>> given, recall = torch.zeros(1), Recall()
+        >>> recall.keep("made", given)
+        >>> recall.find(given), recall.find(given.clone())
+        ('made', None)
+        >>> given += 1
+        >>> recall.find(given) is None
+        True
     """
 
     def __init__(self) -> None:

@@ -1,9 +1,10 @@
 """Pure tensor maths, each formula once.
 
->>> import torch
->>> from esamp.functional import beta_mix
->>> beta_mix(torch.tensor([[1.0, 0.0]]), torch.tensor([[2.0, 0.0]]), torch.tensor([0.5]))
-tensor([[0.5000, 0.0000]])
+Examples:
+    >>> import torch
+    >>> from esamp.functional import beta_mix
+    >>> beta_mix(torch.tensor([[1.0, 0.0]]), torch.tensor([[2.0, 0.0]]), torch.tensor([0.5]))
+    tensor([[0.5000, 0.0000]])
 """
 
 from esamp.functional.distributions import entropy, kl_divergence, masked_log_softmax

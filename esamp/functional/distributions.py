@@ -19,8 +19,9 @@ def masked_log_softmax(
 def entropy(log_probs: Float[Tensor, "rows candidates"]) -> Float[Tensor, " rows"]:
     """Shannon entropy H = -sum p log p in nats; a place with p = 0 adds nothing.
 
-    >>> round(entropy(torch.tensor([[0.5, 0.5, 0.0]]).log()).item(), 4)
-    0.6931
+    Examples:
+        >>> round(entropy(torch.tensor([[0.5, 0.5, 0.0]]).log()).item(), 4)
+        0.6931
     """
     return -(log_probs.exp() * log_probs.clamp_min(torch.finfo(log_probs.dtype).min)).sum(dim=-1)
 

@@ -21,8 +21,9 @@ def gated_energy(
     With a = ‖g‖, c = ‖u‖, ρ the cosine between g and u, and ξ ~ N(0, 1), u·x is c (ρ ξ + √(1 - ρ²) ξ') where g·x is
     a ξ, so the expectation is c² (ρ² E[SiLU(a ξ)² ξ²] + (1 - ρ²) E[SiLU(a ξ)²]): two integrals over one dimension.
 
-    >>> round(float(gated_energy(torch.eye(2)[:1], torch.eye(2)[1:], 2 * torch.ones(1, 1))), 4)
-    1.4231
+    Examples:
+        >>> round(float(gated_energy(torch.eye(2)[:1], torch.eye(2)[1:], 2 * torch.ones(1, 1))), 4)
+        1.4231
     """
     point = torch.linspace(-_REACH, _REACH, _POINTS, device=gate.device)
     density = torch.exp(-point.square() / 2)

@@ -37,8 +37,9 @@ def padded_list(
 ) -> tuple[Int[Tensor, "rows width"], Bool[Tensor, "rows width"]]:
     """Pairs (row, id), ordered by row, as one list a row; 0 in empty places. And which places are taken.
 
-    >>> padded_list(torch.tensor([0, 2, 2]), torch.tensor([5, 6, 7]), 3)[0].tolist()
-    [[5, 0], [0, 0], [6, 7]]
+    Examples:
+        >>> padded_list(torch.tensor([0, 2, 2]), torch.tensor([5, 6, 7]), 3)[0].tolist()
+        [[5, 0], [0, 0], [6, 7]]
     """
     count = torch.bincount(row, minlength=rows)
     place = torch.arange(len(row), device=row.device) - (count.cumsum(0) - count)[row]

@@ -21,8 +21,9 @@ def bisect(
 
     Where it is negative throughout the result is `high`, exactly; where it is positive throughout, `low`.
 
-    >>> bisect(lambda x: x**2 - 2, torch.zeros(1), torch.full((1,), 2.0)).item().__round__(4)
-    1.4142
+    Examples:
+        >>> bisect(lambda x: x**2 - 2, torch.zeros(1), torch.full((1,), 2.0)).item().__round__(4)
+        1.4142
     """
     start, end = low, high
     never = function(end) <= 0

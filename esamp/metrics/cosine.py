@@ -21,9 +21,10 @@ def mean_pairwise_cosine(embeddings: Float[Tensor, "n d"]) -> float:
     Raises:
         ValueError: the rows are not normalised.
 
-    >>> import torch
-    >>> mean_pairwise_cosine(torch.eye(2))
-    0.0
+    Examples:
+        >>> import torch
+        >>> mean_pairwise_cosine(torch.eye(2))
+        0.0
     """
     check_normalised(embeddings)
     n = len(embeddings)
@@ -44,9 +45,10 @@ def relevance(prompt: Float[Tensor, " d"], embeddings: Float[Tensor, "n d"]) -> 
     Raises:
         ValueError: the prompt or a row is not normalised.
 
-    >>> import torch
-    >>> relevance(torch.tensor([1.0, 0.0]), torch.eye(2))
-    0.5
+    Examples:
+        >>> import torch
+        >>> relevance(torch.tensor([1.0, 0.0]), torch.eye(2))
+        0.5
     """
     check_normalised(prompt.unsqueeze(0))
     check_normalised(embeddings)

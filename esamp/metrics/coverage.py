@@ -33,8 +33,9 @@ def pass_at_k(correct: Sequence[int], n: int | Sequence[int]) -> Float[Tensor, "
         TypeError: a count is not an integer.
         ValueError: there is no problem, the lengths differ, or a count is out of range.
 
-    >>> pass_at_k([1, 0], n=2).mean(dim=0)
-    tensor([0.2500, 0.5000], dtype=torch.float64)
+    Examples:
+        >>> pass_at_k([1, 0], n=2).mean(dim=0)
+        tensor([0.2500, 0.5000], dtype=torch.float64)
     """
     drawn = [n] * len(correct) if isinstance(n, int) else list(n)
     if len(drawn) != len(correct):
@@ -63,8 +64,9 @@ def distinct_at_k(answers: Sequence[Sequence[Hashable | None]]) -> Float[Tensor,
     Raises:
         ValueError: there is no problem, or one has no sample.
 
-    >>> distinct_at_k([["red", "red", "blue", None]])[0].round(decimals=2)
-    tensor([0.7500, 1.3300, 1.7500, 2.0000], dtype=torch.float64)
+    Examples:
+        >>> distinct_at_k([["red", "red", "blue", None]])[0].round(decimals=2)
+        tensor([0.7500, 1.3300, 1.7500, 2.0000], dtype=torch.float64)
     """
     if not answers or not all(answers):
         raise ValueError("answers must hold at least one problem, and at least one sample of each")
@@ -105,8 +107,9 @@ def clusters(embeddings: Float[Tensor, "n d"], threshold: float = 0.8) -> list[i
         TypeError: `threshold` is not a number.
         ValueError: `threshold` is outside [-1, 1], or the rows are not normalised.
 
-    >>> clusters(torch.eye(3)[[0, 1, 0, 2]])
-    [0, 1, 0, 2]
+    Examples:
+        >>> clusters(torch.eye(3)[[0, 1, 0, 2]])
+        [0, 1, 0, 2]
     """
     check_number("threshold", threshold, low=-1, high=1)
     check_normalised(embeddings)

@@ -19,8 +19,9 @@ def distinct_n(texts: Sequence[str], n: int = 2) -> float:
         TypeError: `n` is not an integer.
         ValueError: `n` < 1.
 
-    >>> distinct_n(["a b a b", "a b"], 2)
-    0.5
+    Examples:
+        >>> distinct_n(["a b a b", "a b"], 2)
+        0.5
     """
     check_integer("n", n, low=1)
     grams = [gram for text in texts for gram in ngrams(text, n)]
@@ -37,8 +38,9 @@ def repetition(texts: Sequence[str], n: int = 4) -> float:
         TypeError: `n` is not an integer.
         ValueError: `n` < 1.
 
-    >>> repetition(["go on and on", "la la la la la"])
-    0.25
+    Examples:
+        >>> repetition(["go on and on", "la la la la la"])
+        0.25
     """
     check_integer("n", n, low=1)
     shares = [_repeated_share(ngrams(text, n)) for text in texts]

@@ -17,8 +17,9 @@ __all__ = ["is_looping", "looping_rate", "truncation_rate"]
 def truncation_rate(finish_reasons: Sequence[str]) -> float:
     """Share of the samples that the token limit cut off (`Sample.finish_reason` "length"); NaN where there is none.
 
-    >>> truncation_rate(["eos", "length", "stop", "length"])
-    0.5
+    Examples:
+        >>> truncation_rate(["eos", "length", "stop", "length"])
+        0.5
     """
     return fmean(reason == "length" for reason in finish_reasons) if finish_reasons else math.nan
 
@@ -48,9 +49,10 @@ def is_looping(token_ids: Int[Tensor, " tokens"], window: int = 32, share: float
         TypeError: an argument is of the wrong type.
         ValueError: `window` or `share` is out of range.
 
-    >>> import torch
-    >>> is_looping(torch.tensor([1, 2, 3] * 20)), is_looping(torch.arange(60))
-    (True, False)
+    Examples:
+        >>> import torch
+        >>> is_looping(torch.tensor([1, 2, 3] * 20)), is_looping(torch.arange(60))
+        (True, False)
     """
     check_integer("window", window, low=8)
     check_number("share", share, low=0, high=1, high_open=True)

@@ -38,8 +38,9 @@ def mean_interval(values: Float[Tensor, " problems"], draws: int = 2000, seed: i
         TypeError: `draws` is not an integer.
         ValueError: there are fewer than two draws, or there is no problem.
 
-    >>> mean_interval(torch.tensor([1.0, 1.0, 1.0]))
-    Interval(value=1.0, low=1.0, high=1.0)
+    Examples:
+        >>> mean_interval(torch.tensor([1.0, 1.0, 1.0]))
+        Interval(value=1.0, low=1.0, high=1.0)
     """
     return curve_intervals(values.unsqueeze(-1), draws, seed)[0]
 

@@ -50,8 +50,9 @@ def paired_difference(
         TypeError: `draws` is not an integer.
         ValueError: the problems differ in number, there is none, or a value is NaN.
 
-    >>> paired_difference(torch.tensor([0.5, 0.75, 1.0]), torch.tensor([0.25, 0.5, 0.75])).p_value
-    0.25
+    Examples:
+        >>> paired_difference(torch.tensor([0.5, 0.75, 1.0]), torch.tensor([0.25, 0.5, 0.75])).p_value
+        0.25
     """
     if len(a) != len(b):
         raise ValueError(f"a and b must be scores of the same problems, got {len(a)} and {len(b)} rows")
@@ -82,8 +83,9 @@ def sign_flip_p_value(differences: Float[Tensor, " problems"], draws: int = 10_0
         TypeError: `draws` is not an integer.
         ValueError: `draws` < 2.
 
-    >>> sign_flip_p_value(torch.tensor([1.0, 1.0, 1.0, 1.0, 1.0]))
-    0.0625
+    Examples:
+        >>> sign_flip_p_value(torch.tensor([1.0, 1.0, 1.0, 1.0, 1.0]))
+        0.0625
     """
     check_integer("draws", draws, low=2)
     # The sign of a 0 changes nothing.

@@ -24,8 +24,9 @@ def perplexity(log_probs: Sequence[Float[Tensor, " _"]]) -> float:
     Raises:
         ValueError: there is no token.
 
-    >>> round(perplexity([torch.tensor([0.5, 0.25]).log(), torch.tensor([0.5]).log()]), 4)
-    2.5198
+    Examples:
+        >>> round(perplexity([torch.tensor([0.5, 0.25]).log(), torch.tensor([0.5]).log()]), 4)
+        2.5198
     """
     if sum(len(values) for values in log_probs) == 0:
         raise ValueError("log_probs must hold at least one token, got none")

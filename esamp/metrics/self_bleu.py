@@ -27,8 +27,9 @@ def self_bleu(texts: Sequence[str], order: int = 4) -> float:
         TypeError: `order` is not an integer.
         ValueError: `order` < 1.
 
-    >>> self_bleu(["the same words again", "the same words again"])
-    1.0
+    Examples:
+        >>> self_bleu(["the same words again", "the same words again"])
+        1.0
     """
     check_integer("order", order, low=1)
     if len(texts) < 2:

@@ -50,11 +50,12 @@ class PassAtK(_Accumulated):
     Args:
         **kwargs: of `torchmetrics.Metric`.
 
-    >>> metric = PassAtK()
-    >>> metric.update([1], n=2)
-    >>> metric.update([0], n=2)
-    >>> metric.compute().mean(dim=0)
-    tensor([0.2500, 0.5000], dtype=torch.float64)
+    Examples:
+        >>> metric = PassAtK()
+        >>> metric.update([1], n=2)
+        >>> metric.update([0], n=2)
+        >>> metric.compute().mean(dim=0)
+        tensor([0.2500, 0.5000], dtype=torch.float64)
     """
 
     def __init__(self, **kwargs: Any) -> None:
@@ -93,11 +94,12 @@ class DistinctAtK(_Accumulated):
     Args:
         **kwargs: of `torchmetrics.Metric`.
 
-    >>> metric = DistinctAtK()
-    >>> metric.update([["red", "blue"]])
-    >>> metric.update([["red", None]])
-    >>> metric.compute().mean(dim=0)
-    tensor([0.7500, 1.5000], dtype=torch.float64)
+    Examples:
+        >>> metric = DistinctAtK()
+        >>> metric.update([["red", "blue"]])
+        >>> metric.update([["red", None]])
+        >>> metric.compute().mean(dim=0)
+        tensor([0.7500, 1.5000], dtype=torch.float64)
     """
 
     def __init__(self, **kwargs: Any) -> None:

@@ -30,8 +30,9 @@ def vendi_score(embeddings: Float[Tensor, "n d"], order: float = 1.0) -> float:
         TypeError: `order` is not a number.
         ValueError: `order` is negative or NaN, or the rows are not normalised.
 
-    >>> round(vendi_score(torch.eye(3)), 6)
-    3.0
+    Examples:
+        >>> round(vendi_score(torch.eye(3)), 6)
+        3.0
     """
     check_order(order)
     check_normalised(embeddings)

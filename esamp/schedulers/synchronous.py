@@ -20,9 +20,10 @@ T = TypeVar("T")
 class SynchronousScheduler(OverlapScheduler):
     """Runs work in line, at the moment it is submitted.
 
-    >>> scheduler = SynchronousScheduler()
-    >>> scheduler.wait(scheduler.submit(lambda: 6 * 7))
-    42
+    Examples:
+        >>> scheduler = SynchronousScheduler()
+        >>> scheduler.wait(scheduler.submit(lambda: 6 * 7))
+        42
     """
 
     @override

@@ -29,9 +29,10 @@ class ThreadScheduler(OverlapScheduler):
     PyTorch's operations let go of the interpreter while they run, so the worker computes beside the caller. The thread
     starts with the first work and ends with the scheduler, or with the interpreter.
 
-    >>> scheduler = ThreadScheduler()
-    >>> scheduler.wait(scheduler.submit(lambda: 6 * 7))
-    42
+    Examples:
+        >>> scheduler = ThreadScheduler()
+        >>> scheduler.wait(scheduler.submit(lambda: 6 * 7))
+        42
     """
 
     def __init__(self) -> None:

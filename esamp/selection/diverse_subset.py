@@ -45,8 +45,9 @@ def diverse_subset(
         TypeError: an argument is of the wrong type.
         ValueError: `m`, `order` or `first` is out of range, or the rows are not normalised.
 
-    >>> diverse_subset(torch.eye(3)[[0, 0, 1, 2]], 3)[0]
-    [0, 2, 3]
+    Examples:
+        >>> diverse_subset(torch.eye(3)[[0, 0, 1, 2]], 3)[0]
+        [0, 2, 3]
     """
     check_order(order)
     check_normalised(embeddings)

@@ -14,8 +14,9 @@ Answer = Callable[[str], str | None]
 def normal_text(text: str) -> str | None:
     """The text in lower case, with single spaces and without marks at its ends; None where nothing is left.
 
-    >>> normal_text("  The  Answer: 42. ")
-    'the answer: 42'
+    Examples:
+        >>> normal_text("  The  Answer: 42. ")
+        'the answer: 42'
     """
     return " ".join(text.lower().split()).strip(" .,;:!?\"'*`()[]") or None
 
@@ -26,8 +27,9 @@ def last_match(pattern: str) -> Answer:
     Raises:
         ValueError: the pattern is no regular expression.
 
-    >>> last_match(r"-?\d+")("6 times 7 is 42.")
-    '42'
+    Examples:
+        >>> last_match(r"-?\d+")("6 times 7 is 42.")
+        '42'
     """
     try:
         compiled = re.compile(pattern)

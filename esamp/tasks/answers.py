@@ -27,10 +27,11 @@ def final_answer(text: str) -> str | None:
     The last `\boxed{...}`; without one the last `#### ...`, the last "the answer is ...", or the last number. None if
     there is none of these.
 
-    >>> final_answer(r"So $x = 2$, and the answer is $\boxed{\frac{1}{2}}$.")
-    '\\frac{1}{2}'
-    >>> final_answer("The answer is 12 apples.")
-    '12 apples'
+    Examples:
+        >>> final_answer(r"So $x = 2$, and the answer is $\boxed{\frac{1}{2}}$.")
+        '\\frac{1}{2}'
+        >>> final_answer("The answer is 12 apples.")
+        '12 apples'
     """
     said = next(_said(text), None)
     if said is not None:
@@ -42,8 +43,9 @@ def final_answer(text: str) -> str | None:
 def numeric_answer(text: str) -> Fraction | None:
     """The number that a worked solution ends with: that of the first of `final_answer`'s places which holds one.
 
-    >>> numeric_answer("3 + 4 = 7, so the answer is 1,007 dollars.")
-    Fraction(1007, 1)
+    Examples:
+        >>> numeric_answer("3 + 4 = 7, so the answer is 1,007 dollars.")
+        Fraction(1007, 1)
     """
     for said in _said(text):
         found = number_of(said)
@@ -61,8 +63,9 @@ def number_of(text: str, *, last: bool = False) -> Fraction | None:
         text: what an answer says.
         last: take the last number of the text.
 
-    >>> number_of("x = -$1,234.50 in all")
-    Fraction(-2469, 2)
+    Examples:
+        >>> number_of("x = -$1,234.50 in all")
+        Fraction(-2469, 2)
     """
     plain = _FRACTION.sub(r"\1/\2", _SPACING.sub("", text))
     found = [match[0] for match in _NUMBER.finditer(plain if last else plain.rpartition("=")[2])]
@@ -78,8 +81,9 @@ def number_of(text: str, *, last: bool = False) -> Fraction | None:
 def last_boxed(text: str) -> str | None:
     r"""What stands in the last `\boxed{...}` that is closed, or None.
 
-    >>> last_boxed(r"\boxed{1}, no: \boxed{\sqrt{2}}")
-    '\\sqrt{2}'
+    Examples:
+        >>> last_boxed(r"\boxed{1}, no: \boxed{\sqrt{2}}")
+        '\\sqrt{2}'
     """
     found: str | None = None
     open_at: list[int | None] = []

@@ -76,8 +76,9 @@ class ClosedLists(TemplateTask):
 def normal_form(text: str) -> str:
     """What the first phrase of a text names: lower case, no article, single spaces; "" if it names nothing.
 
-    >>> normal_form(" The  Netherlands. It is flat.")
-    'netherlands'
+    Examples:
+        >>> normal_form(" The  Netherlands. It is flat.")
+        'netherlands'
     """
     phrases = (_ARTICLE.sub("", " ".join(phrase.lower().split())) for phrase in _END.split(text.strip()))
     return next((phrase.strip("*_'` ") for phrase in phrases if phrase.strip("*_'` ")), "")

@@ -73,8 +73,9 @@ def code_block(text: str) -> str | None:
 def normal_code(code: str) -> str | None:
     """Code without comments and its own layout; as it is where it is no Python, None where it is blank.
 
-    >>> normal_code("x=( 1+2 )  # three")
-    'x = 1 + 2'
+    Examples:
+        >>> normal_code("x=( 1+2 )  # three")
+        'x = 1 + 2'
     """
     try:
         with warnings.catch_warnings():

@@ -140,8 +140,9 @@ class DatasetTask(TemplateTask):
 def content_id(task: str, text: str) -> str:
     """An id for a problem whose data set gives it none: the same wherever in whichever file it stands.
 
-    >>> content_id("gsm8k", "How many?")
-    'gsm8k/ba352e24c6'
+    Examples:
+        >>> content_id("gsm8k", "How many?")
+        'gsm8k/ba352e24c6'
     """
     return f"{task}/{hashlib.sha256(text.encode()).hexdigest()[:10]}"
 

@@ -105,8 +105,9 @@ def run_program(program: str, stdin: str = "", limits: Limits | None = None) -> 
         stdin: what it can read there.
         limits: None: the defaults.
 
-    >>> run_program("print(6 * 7)").stdout
-    '42\n'
+    Examples:
+        >>> run_program("print(6 * 7)").stdout
+        '42\n'
     """
     limits = Limits() if limits is None else limits
     token = secrets.token_hex(16)

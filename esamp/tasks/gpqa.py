@@ -59,8 +59,9 @@ class GPQADiamond(DatasetTask):
 def chosen_letter(text: str) -> str | None:
     r"""The letter from A to D that an answer ends with: boxed, after "the answer is", or alone at a line's beginning.
 
-    >>> chosen_letter("A is wrong, so the answer is (C).")
-    'C'
+    Examples:
+        >>> chosen_letter("A is wrong, so the answer is (C).")
+        'C'
     """
     boxed = _BOXED.match((last_boxed(text) or "").strip())
     if boxed:

@@ -98,8 +98,9 @@ class KeywordSentences(TemplateTask):
 def one_sentence(text: str) -> bool:
     """Whether a text is one sentence: it ends like one, and nowhere before its end.
 
-    >>> one_sentence("Dr. Ray saw the moon."), one_sentence("It rained. We left."), one_sentence("the moon and")
-    (True, False, False)
+    Examples:
+        >>> one_sentence("Dr. Ray saw the moon."), one_sentence("It rained. We left."), one_sentence("the moon and")
+        (True, False, False)
     """
     inner = [end for end in _INNER_END.finditer(text) if not _TITLE.search(text[max(0, end.start() - 6) : end.end()])]
     return not inner and text.rstrip(_QUOTES).endswith((".", "!", "?"))

@@ -186,8 +186,9 @@ def check_distiller(make: Make, *, learns: bool = True, squared_error: bool = Tr
     Raises:
         ContractError: a contract is broken; the message names it and the class.
 
-    >>> from esamp.distillers import MLPDistiller
-    >>> check_distiller(lambda: MLPDistiller(width=8))
+    Examples:
+        >>> from esamp.distillers import MLPDistiller
+        >>> check_distiller(lambda: MLPDistiller(width=8))
     """
     chosen = [*DISTILLER_CONTRACTS]
     chosen += [] if make().shares_state else ISOLATION_CONTRACTS

@@ -227,7 +227,8 @@ def check_fusion(make: Make) -> None:
     Raises:
         ContractError: a contract is broken; the message names it and the class.
 
-    >>> from esamp.fusion import BetaMix
-    >>> check_fusion(BetaMix)
+    Examples:
+        >>> from esamp.fusion import BetaMix
+        >>> check_fusion(BetaMix)
     """
     check_all(FUSION_CONTRACTS, make)

@@ -131,7 +131,8 @@ def check_scheduler(make: Make) -> None:
     Raises:
         ContractError: a contract is broken; the message names it and the class.
 
-    >>> from esamp.schedulers import SynchronousScheduler
-    >>> check_scheduler(SynchronousScheduler)
+    Examples:
+        >>> from esamp.schedulers import SynchronousScheduler
+        >>> check_scheduler(SynchronousScheduler)
     """
     check_all(SCHEDULER_CONTRACTS, make)

@@ -146,7 +146,8 @@ def check_task(make: Make, right: Callable[[Problem], str] | None = None) -> Non
     Raises:
         ContractError: a contract is broken; the message names it and the class.
 
-    >>> from esamp.tasks import ClosedLists
-    >>> check_task(ClosedLists, right=lambda problem: next(iter(problem.reference)))
+    Examples:
+        >>> from esamp.tasks import ClosedLists
+        >>> check_task(ClosedLists, right=lambda problem: next(iter(problem.reference)))
     """
     check_all([*TASK_CONTRACTS, *([] if right is None else [right_contract(right)])], make)

@@ -1,0 +1,1 @@
+"""What makes parts of this repository that are not the library."""
