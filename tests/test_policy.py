@@ -28,7 +28,7 @@ def _plain(filters: Filters, logits: torch.Tensor = _LOGITS) -> Fused:
 
 
 def _draw(fused: Fused, seed: int, rows: Rows) -> Drawn:
-    return fused.draw(GumbelDraw().begin(seed, rows.sample, rows.sample), rows, rows.sample)
+    return fused.draw(GumbelDraw().begin(seed, rows.sample, rows.sample, rows.sample), rows, rows.sample)
 
 
 def test_plain_sampling_is_the_softmax_of_what_the_filters_keep() -> None:

@@ -26,11 +26,11 @@ _MULTIPLIER = 0x5851F42D4C957F2D
 class InTurnDraw(TokenDraw):
     """Siblings with the same prefix draw in turn, each away from what was drawn there more than its share.
 
-    After r draws at a prefix, n_a of them of token a, q(a) = (α p(a) + n_a) / (α + r) is what to expect of the next: the
-    predictive distribution of a Dirichlet process with base measure p. Drawn is from p' ∝ p (p / q)^g, which is Eq. 6 of
-    ESamp (z' = (1 + β) z - β ẑ, arXiv 2604.24927) with β = g and ẑ = log q: a distiller of what siblings choose. The
-    first draws from p itself. The more draw, the nearer their shares are to p, with less spread than independent draws
-    have; rare tokens are hardly drawn twice, a token that the LLM is sure of is drawn by all.
+    After r draws at a prefix, n_a of them of token a, q(a) = (α p(a) + n_a) / (α + r) is what to expect of the next:
+    the predictive distribution of a Dirichlet process with base measure p. Drawn is from p' ∝ p (p / q)^g, which is
+    Eq. 6 of ESamp (z' = (1 + β) z - β ẑ, arXiv 2604.24927) with β = g and ẑ = log q: a distiller of what siblings
+    choose. The first draws from p itself. The more draw, the nearer their shares are to p, with less spread than
+    independent draws have; rare tokens are hardly drawn twice, a token that the LLM is sure of is drawn by all.
 
     Once prefixes have parted, draws are independent. All of a prompt's samples must be in one wave to see each other.
 
