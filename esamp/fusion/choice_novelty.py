@@ -1,4 +1,4 @@
-"""Away from what siblings have chosen in a like context, as far as it is more than their share."""
+"""Away from what siblings have chosen in like contexts, as far as it is more than the LLM's share."""
 
 from __future__ import annotations
 
@@ -24,17 +24,36 @@ __all__ = ["ChoiceNovelty"]
 @final
 @fusions.register("choice_novelty")
 class ChoiceNovelty(FusionWrapper):
-    """Another fusion, then z'' = z' + gain · T · (log p - log q): q is how a sibling may be expected to choose here."""
+    """Another fusion's z', and then z'' = z' + gain β T (log p - log q), q being what siblings choose in like contexts.
+
+    p = softmax(z / T) on the candidates, and q(a) = (α p(a) + n_a) / (α + n) is the predictive distribution of a
+    Dirichlet process with base measure p: n_a adds up how like this context (k = exp((cos - 1) / bandwidth) of hᴸ)
+    those were in which the group has drawn a, and n = Σ n_a. Where nothing like it was seen q = p, and nothing is
+    tilted. The added term is ESamp's Eq. 6 (arXiv 2604.24927) again, with a distiller of choices instead of states.
+
+    A group's own earlier choices count too, the sample's own among them: it repeats itself less.
+
+    Args:
+        fusion: what comes before; `BetaMix` by default.
+        gain: strength of the added term, as a multiple of β; >= 0.
+        prior: α > 0, how many choices p itself counts for.
+        bandwidth: 1 - cos of two hᴸ at which their likeness has fallen to 1/e; > 0.
+        features: numbers kept of a context.
+        capacity: choices remembered for each group, the last ones; 4 · features + 8 bytes each.
+
+    Raises:
+        TypeError: an argument is of the wrong type.
+        ValueError: an argument is out of range.
+    """
 
     def __init__(
         self,
         fusion: NoveltyFusion | None = None,
-        gain: float = 1.0,
+        gain: float = 2.0,
         prior: float = 1.0,
-        bandwidth: float = 0.02,
+        bandwidth: float = 0.2,
         features: int = 64,
-        capacity: int = 1024,
-        mode: str = "ratio",
+        capacity: int = 2048,
     ) -> None:
         super().__init__(BetaMix() if fusion is None else fusions.build(fusion))
         self.gain = check_number("gain", gain, low=0)
@@ -42,7 +61,6 @@ class ChoiceNovelty(FusionWrapper):
         self.bandwidth = check_number("bandwidth", bandwidth, low=0, low_open=True)
         self.features = check_integer("features", features, low=1)
         self.capacity = check_integer("capacity", capacity, low=1)
-        self.mode = mode
         self._choices: SiblingChoices | None = None
 
     @override
@@ -58,17 +76,17 @@ class ChoiceNovelty(FusionWrapper):
         if self._choices is None:
             return fused
         chosen, total = self._choices.counts(step.deep, step.ids, step.rows)
-        if self.mode == "ratio":
-            log_p = masked_log_softmax(step.reference / step.temperature, step.mask)
-            # q / p of a Dirichlet posterior whose prior is p itself, so nothing is tilted where nothing was seen.
-            ratio = (self.prior + chosen * (-log_p).exp()) / (self.prior + total).unsqueeze(-1)
-            tilt = ratio.log()
-        elif self.mode == "log":
-            tilt = (1 + chosen / self.prior).log()
-        else:
-            tilt = chosen
-        strength = self.gain * step.rows.beta.unsqueeze(-1).gt(0).float() * step.temperature
-        return fused - strength * tilt.masked_fill(~step.mask, 0.0)
+        log_p = masked_log_softmax(step.reference / step.temperature, step.mask)
+        # q / p; a token that nobody has chosen must not bring 0 · exp(large).
+        ratio = self.prior + torch.where(chosen > 0, chosen * (-log_p).exp(), 0.0)
+        tilt = (ratio / (self.prior + total).unsqueeze(-1)).log().masked_fill(~step.mask, 0.0)
+        return fused - self.gain * step.beta.unsqueeze(-1) * step.temperature * tilt
+
+    @override
+    def begin(self, lanes: int) -> None:
+        super().begin(lanes)
+        if self._choices is not None:
+            self._choices.begin(lanes)
 
     @override
     def observe(

@@ -15,8 +15,6 @@ __all__ = ["SiblingChoices"]
 
 _EMPTY = -1
 _SEED = 20260424
-# Numbers compared at once: bounds what a whole vocabulary of candidates may take.
-_AT_ONCE = 2**26
 
 
 class SiblingChoices:
@@ -48,22 +46,28 @@ class SiblingChoices:
         )
         self._tokens: Int[Tensor, "groups places"] = torch.full((groups, capacity + 1), _EMPTY, device=device)
         self._written: Int[Tensor, " groups"] = torch.zeros(groups, dtype=torch.int64, device=device)
+        self._lanes = 1
+
+    def begin(self, lanes: int) -> None:
+        """New rows are coming, at most `lanes` in a group."""
+        self._lanes = lanes
 
     def counts(
         self, deep: Float[Tensor, "rows d"], ids: Int[Tensor, "rows candidates"], rows: Rows
     ) -> tuple[Float[Tensor, "rows candidates"], Float[Tensor, " rows"]]:
         """How often each candidate was drawn in contexts like this one, and how often any token was: sums of k."""
-        held = self._held()
-        context = self._context(deep).unsqueeze(1)
-        cosine = torch.bmm(context, self._contexts[:, :held].mT[rows.slot]).squeeze(1)
-        tokens = self._tokens[rows.slot, :held]
-        likeness = ((cosine - 1) / self.bandwidth).exp().masked_fill(tokens == _EMPTY, 0.0)
-        step = max(1, _AT_ONCE // max(1, len(ids) * held))
-        parts = [
-            torch.bmm((part.unsqueeze(-1) == tokens.unsqueeze(1)).float(), likeness.unsqueeze(-1)).squeeze(-1)
-            for part in ids.split(step, dim=1)
-        ]
-        return torch.cat(parts, dim=1), likeness.sum(dim=-1)
+        groups = len(self._written)
+        contexts = rows.scatter(self._context(deep), groups, self._lanes)
+        cosine = rows.gather(torch.bmm(contexts, self._contexts[:, :-1].mT))
+        likeness = ((cosine - 1) / self.bandwidth).exp().masked_fill(self._tokens[rows.slot, :-1] == _EMPTY, 0.0)
+        # By token, so that what a candidate has is a difference of running sums.
+        token, order = self._tokens[:, :-1].sort(dim=1)
+        running = likeness.gather(1, order[rows.slot]).double().cumsum(dim=1)
+        running = torch.cat([torch.zeros_like(running[:, :1]), running], dim=1)
+        token = token[rows.slot]
+        ids = ids.contiguous()
+        low, high = torch.searchsorted(token, ids), torch.searchsorted(token, ids, right=True)
+        return (running.gather(1, high) - running.gather(1, low)).clamp_min(0.0).float(), likeness.sum(dim=-1)
 
     def observe(
         self,
@@ -88,9 +92,6 @@ class SiblingChoices:
         """Forget everything about the slots where `mask` holds."""
         self._tokens.masked_fill_(mask.unsqueeze(-1), _EMPTY)
         self._written.masked_fill_(mask, 0)
-
-    def _held(self) -> int:
-        return self.capacity
 
     def _context(self, deep: Float[Tensor, "rows d"]) -> Float[Tensor, "rows features"]:
         return normalize(deep.float() @ self._projection, dim=-1)
