@@ -9,8 +9,8 @@ from torch import Tensor
 from typing_extensions import override
 
 from esamp.candidates import Candidates
-from esamp.draw import gumbel_argmax
 from esamp.draws.base import Drawing, TokenDraw, draws
+from esamp.kernels.gumbel_draw import gumbel_draw
 from esamp.rows import Rows
 
 __all__ = ["GumbelDraw"]
@@ -40,4 +40,4 @@ class _Noise(Drawing):
         place: Int[Tensor, " rows"],
     ) -> Int[Tensor, " rows"]:
         whole = candidates.whole_vocabulary
-        return gumbel_argmax(log_probs, candidates.ids, self.seed, rows.sample, rows.step, whole_vocabulary=whole)
+        return gumbel_draw(log_probs, candidates.ids, self.seed, rows.sample, rows.step, whole_vocabulary=whole)
