@@ -209,7 +209,7 @@ class Filters:
         return Candidates(ids, logits.gather(-1, ids), mask)
 
     def _shortlist(self, logits: Tensor, temperature: Tensor) -> tuple[Tensor, Tensor] | None:
-        """A list of all tokens that may survive and of few others; None where a filter has to know every token's mass."""
+        """A list of all tokens that may survive and of few others; None where a filter must know the mass of all."""
         nucleus = self.top_p is not None and self.top_p < 1.0
         if not len(logits) or self.top_n_sigma or (self.top_k is None and (nucleus or not self.min_p)):
             return None

@@ -16,6 +16,7 @@ from esamp.functional import error_norm, surely_all, surely_finite, tilted_log_s
 from esamp.policy import Fused
 from esamp.rows import Rows
 from esamp.step.base import Prediction, StepMaths, Strength, Taken
+from esamp.step.layout import Layout
 from esamp.step.tilting import Context, Tilting
 
 __all__ = ["ByGroup"]
@@ -26,10 +27,16 @@ class _Judgement:
     """Rows whose hidden states and prediction are finite, and groups that have others.
 
     None where the host may look without waiting, and all rows are and no group has.
+
+    Attributes:
+        sound: rows that may be learnt from.
+        broken: groups that are reset.
+        deep: hᴸ by group.
     """
 
     sound: Bool[Tensor, " rows"] | None
     broken: Bool[Tensor, " groups"] | None
+    deep: Float[Tensor, "groups lanes d"]
 
 
 @final
@@ -49,6 +56,7 @@ class ByGroup(StepMaths[_Judgement]):
         self.lanes = lanes
         self.warmup = warmup
         self._tilting = Tilting(bank, filters, prefilter)
+        self._last: Layout | None = None
 
     @override
     def take(self, shallow: Float[Tensor, "rows d"], rows: Rows) -> Taken:
@@ -59,7 +67,7 @@ class ByGroup(StepMaths[_Judgement]):
 
     @override
     def predict(self, taken: Taken) -> Prediction:
-        grouped = self._scatter(taken.rows, taken.shallow)
+        grouped = self._layout(taken.rows).scatter(taken.shallow)
         return Prediction(grouped, self.bank.predict(grouped))
 
     @override
@@ -71,9 +79,9 @@ class ByGroup(StepMaths[_Judgement]):
         reference: Float[Tensor, "rows vocab"],
         strength: Strength,
     ) -> tuple[Fused, _Judgement]:
-        rows, deep = taken.rows, deep.float()
-        revised = self.bank.distiller.revise(prediction.predicted, self._scatter(rows, deep))
-        predicted = rows.gather(revised)
+        rows, layout, deep = taken.rows, self._layout(taken.rows), deep.float()
+        grouped = layout.scatter(deep)
+        predicted = layout.gather(self.bank.distiller.revise(prediction.predicted, grouped))
         norm = error_norm(deep, predicted)
         sound, broken = taken.sound, None
         if sound is not None or not surely_finite(norm):
@@ -87,7 +95,7 @@ class ByGroup(StepMaths[_Judgement]):
         context = Context(rows, deep, predicted, self._effective(strength.beta, rows, broken), strength.temperature)
         candidates, logits = self._tilting(context, reference)
         log_probs, kl = tilted_log_softmax(logits, candidates.reference, candidates.mask, strength.temperature)
-        return Fused(candidates, logits, log_probs, norm, kl), _Judgement(sound, broken)
+        return Fused(candidates, logits, log_probs, norm, kl), _Judgement(sound, broken, grouped)
 
     @override
     def learn(
@@ -99,9 +107,18 @@ class ByGroup(StepMaths[_Judgement]):
         tokens: Int[Tensor, " rows"],
         alive: Bool[Tensor, " rows"] | None,
     ) -> Float[Tensor, " groups"]:
+        layout, deep = self._layout(taken.rows), deep.float()
+        target = self.bank.distiller.target(deep, tokens)
         usable = judgement.sound if alive is None else alive if judgement.sound is None else judgement.sound & alive
+        if usable is None or surely_all(usable):
+            usable, weight = layout.everyone, layout.weight
+            wanted = judgement.deep if target is deep else layout.scatter(target)
+        else:
+            wanted, weight = _living(layout, target, usable)
         # The distiller gets the tensor that it predicted from, and may remember what it made of it.
-        return self._update(taken.rows, prediction.given, deep.float(), tokens, usable, judgement.broken)
+        losses = self.bank.learn(prediction.given, wanted, weight, judgement.broken)
+        self.bank.fusion.observe(deep, tokens, taken.rows, usable)
+        return losses
 
     @override
     def study(
@@ -111,13 +128,18 @@ class ByGroup(StepMaths[_Judgement]):
         tokens: Int[Tensor, " rows"],
         alive: Bool[Tensor, " rows"],
     ) -> Float[Tensor, " groups"]:
+        layout, deep = self._layout(taken.rows), deep.float()
         usable = alive & deep.isfinite().all(dim=-1)
-        if taken.sound is not None:
-            usable = usable & taken.sound
-        return self._update(taken.rows, self._scatter(taken.rows, taken.shallow), deep.float(), tokens, usable, None)
+        usable = usable if taken.sound is None else usable & taken.sound
+        wanted, weight = _living(layout, self.bank.distiller.target(deep, tokens), usable)
+        losses = self.bank.learn(layout.scatter(taken.shallow), wanted, weight, None)
+        self.bank.fusion.observe(deep, tokens, taken.rows, usable)
+        return losses
 
-    def _scatter(self, rows: Rows, values: Tensor) -> Tensor:
-        return rows.scatter(values, self.bank.groups, self.lanes)
+    def _layout(self, rows: Rows) -> Layout:
+        if self._last is None or not self._last.holds(rows):
+            self._last = Layout(rows, self.bank.groups, self.lanes)
+        return self._last
 
     def _effective(self, beta: Tensor, rows: Rows, broken: Tensor | None) -> Tensor:
         """β where the row's group is ready and not broken, 0 elsewhere."""
@@ -130,21 +152,7 @@ class ByGroup(StepMaths[_Judgement]):
             return beta
         return beta if surely_all(ready) else beta * ready[rows.slot]
 
-    def _update(
-        self,
-        rows: Rows,
-        shallow: Tensor,
-        deep: Tensor,
-        tokens: Tensor,
-        usable: Tensor | None,
-        broken: Tensor | None,
-    ) -> Tensor:
-        target = self.bank.distiller.target(deep, tokens)
-        if usable is None:
-            usable = torch.ones_like(tokens, dtype=torch.bool)
-        elif not surely_all(usable):
-            target = target.masked_fill(~usable.unsqueeze(-1), 0.0)
-        weight = self._scatter(rows, usable.float())
-        losses = self.bank.learn(shallow, self._scatter(rows, target), weight, broken)
-        self.bank.fusion.observe(deep, tokens, rows, usable)
-        return losses
+
+def _living(layout: Layout, target: Tensor, usable: Tensor) -> tuple[Tensor, Tensor]:
+    """Target and weight by group, zeros where a row is not to be learnt from."""
+    return layout.scatter(target.masked_fill(~usable.unsqueeze(-1), 0.0)), layout.scatter(usable.float())

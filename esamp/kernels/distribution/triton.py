@@ -32,7 +32,12 @@ def run_tilted(reference: Tensor, mask: Tensor, temperature: Tensor, tilt: Any) 
     """Logits and log-probabilities [rows, candidates], divergence and weight [rows]; `tilt` is a `Tilt`."""
     logits = torch.empty(reference.shape, dtype=torch.float32, device=reference.device)
     kl, weight = (torch.empty(len(reference), dtype=torch.float32, device=reference.device) for _ in range(2))
-    own = {"distilled": tilt.distilled.contiguous(), "beta": tilt.beta, "norm": tilt.norm, "slot": tilt.slot}
+    own = {
+        "distilled": tilt.distilled.contiguous(),
+        "beta": tilt.beta.contiguous(),
+        "norm": tilt.norm,
+        "slot": tilt.slot,
+    }
     own |= {"updates": tilt.updates, "lanes": tilt.lanes, "needed": tilt.warmup, "slope": float(tilt.slope)}
     own |= {"logits": logits, "kl": kl, "weight": weight}
     return logits, _run(reference, mask, temperature, own), kl, weight
@@ -44,7 +49,11 @@ def _run(reference: Tensor, mask: Tensor, temperature: Tensor, own: dict[str, An
         torch.empty(reference.shape, dtype=torch.float32, device=reference.device),
     )
     (reference, mask), pitch = lists(reference, mask)
-    arguments = {"reference": reference, "mask": mask.view(torch.int8), "temperature": temperature.reshape(-1)}
+    arguments = {
+        "reference": reference,
+        "mask": mask.view(torch.int8),
+        "temperature": temperature.reshape(-1).contiguous(),
+    }
     arguments |= own | {"log_probs": log_probs, "rows": rows, "width": width, "pitch": pitch}
     launch(distribute, (rows,), arguments | {"CHUNK": _CHUNK, "BC": _CANDIDATES}, num_warps=4)
     return log_probs

@@ -29,7 +29,14 @@ def run(log_probs: Tensor, ids: Tensor | None, seed: int, sample: Tensor, step: 
     if ids is not None:
         (ids,), ids_pitch = lists(ids)
         arguments |= {"ids": ids, "ids_pitch": ids_pitch}
-    arguments |= {"sample": sample, "step": step, "seed": seed, "place": place, "width": width, "BC": _CANDIDATES}
+    arguments |= {
+        "sample": sample.contiguous(),
+        "step": step.contiguous(),
+        "seed": seed,
+        "place": place,
+        "width": width,
+        "BC": _CANDIDATES,
+    }
     launch(pick, (rows,), arguments, num_warps=4)
     return place
 
