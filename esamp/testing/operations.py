@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, final
@@ -13,7 +13,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from typing_extensions import override
 
-__all__ = ["Operation", "Operations"]
+from esamp.kernels.launch import Launch, watch
+
+__all__ = ["Operation", "Operations", "operations"]
 
 _ALLOCATIONS = ("empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided", "set_", "lift_fresh")
 # The host waits for a value.
@@ -83,7 +85,7 @@ class Operations(TorchDispatchMode):
     @override
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
-        name = func.overloadpacket.__name__
+        name = _name(func)
         if self._paused or name in _ALLOCATIONS or _is_view(func):
             return result
         self.waits += name in _READS
@@ -92,13 +94,30 @@ class Operations(TorchDispatchMode):
         return result
 
 
+@contextmanager
+def operations(weigh: Callable[[Launch], int]) -> Generator[Operations]:
+    """Everything that the block asks of the device, our kernels' launches too.
+
+    Args:
+        weigh: runs a launch and returns its bytes (`esamp.testing.traffic.weigh`, in Triton's interpreter).
+    """
+    listed = Operations()
+
+    def record(launch: Launch) -> None:
+        with listed.pause():
+            size = weigh(launch)
+        listed.add(Operation(launch.name, size, kernel=True))
+
+    with watch(record), listed:
+        yield listed
+
+
 def _is_view(function: Any) -> bool:
     aliases = [value.alias_info for value in function._schema.returns]
-    return name_of(function) == "_unsafe_view" or any(alias is not None and not alias.is_write for alias in aliases)
+    return _name(function) == "_unsafe_view" or any(alias is not None and not alias.is_write for alias in aliases)
 
 
-def name_of(function: Any) -> str:
-    """The operation's name, without its overload."""
+def _name(function: Any) -> str:
     return function.overloadpacket.__name__
 
 
