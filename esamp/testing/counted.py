@@ -95,10 +95,12 @@ def count_step(
 
 
 def step_floors(distiller: Distiller, sizes: StepSizes) -> Floors:
-    """Floors of an MLP or low-rank distiller with Adam: its weights, hidden states, the logits and candidates' rows."""
-    recipe = distiller
-    recipe.setup(sizes.d, sizes.groups)
-    weights = {name: w.numel() for name, w in recipe.named_buffers() if name.startswith("weight_")}
+    """Floors of an MLP or low-rank distiller with Adam: its weights and moments, the hidden states and the logits.
+
+    The head's rows of the candidates, of which there are different numbers in every step, are left out.
+    """
+    distiller.setup(sizes.d, sizes.groups)
+    weights = {name: w.numel() for name, w in distiller.named_buffers() if name.startswith("weight_")}
     hidden, parameters = sizes.groups * sizes.lanes * sizes.d * 4, sum(weights.values())
     logits = sizes.groups * sizes.lanes * sizes.vocabulary * 4
     # Errors pass through every weight but the first block's gate and up.
