@@ -10,7 +10,7 @@ from torch import Tensor
 
 from esamp.checks import check_shape
 from esamp.distillers.base import Distiller
-from esamp.functional import surely_all, surely_finite, surely_none
+from esamp.functional import surely_all, surely_finite
 from esamp.fusion.base import NoveltyFusion, Texts
 from esamp.llm import FrozenLLM
 
@@ -78,9 +78,15 @@ class Bank:
         shallow: Float[Tensor, "groups lanes d"],
         target: Float[Tensor, "groups lanes d"],
         weight: Float[Tensor, "groups lanes"],
-        broken: Bool[Tensor, " groups"],
+        broken: Bool[Tensor, " groups"] | None,
     ) -> Float[Tensor, " groups"]:
         """One update of every group with a living lane; a group that is broken, or breaks in it, is reset and counted.
+
+        Args:
+            shallow: h¹ by group.
+            target: what is to be predicted.
+            weight: 1 for living lanes, 0 for others.
+            broken: groups to be reset whatever their loss; None: none.
 
         Returns:
             Each group's loss before the update; NaN where no lane lives.
@@ -89,8 +95,8 @@ class Bank:
         check_shape(self.distiller, "the losses of learn", losses.shape, (self.groups,), "check_distiller")
         moved = weight.sum(dim=-1) > 0
         self.updates += moved
-        if not (surely_none(broken) and surely_finite(losses)):
-            failed = broken | ~losses.isfinite()
+        if broken is not None or not surely_finite(losses):
+            failed = ~losses.isfinite() if broken is None else broken | ~losses.isfinite()
             self.distiller.reset(failed)
             self.updates.masked_fill_(failed, 0)
             self.resets += failed

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, TypedDict
+from typing import Any, TypedDict, final
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -21,21 +20,15 @@ from esamp.functional.filters import (
     below_top_k,
     outside_nucleus,
 )
-from esamp.functional.listing import at_least, block_maxima, padded_list
-from esamp.kernels.candidate_filter import min_p_candidates, narrow
+from esamp.functional.listing import padded_list
 from esamp.kernels.dispatch import uses_triton
 from esamp.schedules import Schedule, name_value
+from esamp.shortlist import by_blocks, by_kernel
 
-__all__ = ["MIN_TEMPERATURE", "Candidates", "FilterOptions", "Filters"]
+__all__ = ["MIN_TEMPERATURE", "Candidates", "FilterOptions", "Filters", "Temperatures"]
 
 # Far below any use; logits divided by much less overflow float32, and the draws would silently be NaN.
 MIN_TEMPERATURE = 1e-6
-
-# Places of the list that the kernel fills; longer ones, which min-p hardly ever leaves, take the general way.
-_LISTED = 512
-
-# How far below min-p's threshold the search for candidates starts, relative.
-_SLACK = 1e-4
 
 
 @dataclass(frozen=True)
@@ -199,11 +192,12 @@ class Filters:
             ids = torch.arange(logits.shape[-1], device=logits.device).expand(logits.shape)
             # What the model itself forbids, with a logit of -inf, no fusion may raise.
             return Candidates(ids, logits, logits > -torch.inf, whole_vocabulary=True)
-        if self._min_p_suffices and uses_triton(logits):
-            listed = self._listed(logits, self._filtering(logits, temperature))
+        heat = self._filtering(logits, temperature)
+        if self.min_p and self._min_p_suffices and uses_triton(logits):
+            listed = by_kernel(logits, heat, self.min_p, self.top_k, self.top_p)
             if listed is not None:
-                return listed
-        shortlist = self._shortlist(logits, self._filtering(logits, temperature))
+                return Candidates(*listed)
+        shortlist = self._shortlist(logits, heat)
         if shortlist is None:
             row, token = self.keep(logits, temperature).nonzero(as_tuple=True)
         else:
@@ -215,44 +209,17 @@ class Filters:
         return Candidates(ids, logits.gather(-1, ids), mask)
 
     def _shortlist(self, logits: Tensor, temperature: Tensor) -> tuple[Tensor, Tensor] | None:
-        """A padded list of every token that may survive and of few others, for which the vocabulary is read once.
-
-        What survives of the list survives of the vocabulary. None where a filter has to know the mass of all tokens.
-        """
+        """A list of all tokens that may survive and of few others; None where a filter must know the mass of all."""
         nucleus = self.top_p is not None and self.top_p < 1.0
         if not len(logits) or self.top_n_sigma or (self.top_k is None and (nucleus or not self.min_p)):
             return None
-        highest = block_maxima(logits)
-        floor = logits.new_full((len(logits), 1), -torch.inf)
-        if self.min_p and not nucleus:
-            top = highest.amax(dim=-1, keepdim=True)
-            # A little lower than the threshold, which `keep` draws exactly.
-            floor = top + temperature * math.log(self.min_p) - _SLACK * (temperature + top.abs())
-        if self.top_k is not None and self.top_k <= highest.shape[-1]:
-            # So many blocks have a token that is at least as high.
-            floor = torch.maximum(floor, highest.topk(self.top_k).values[:, -1:])
-        return at_least(logits, highest, floor)
-
-    def _listed(self, logits: Tensor, temperature: Tensor) -> Candidates | None:
-        """The candidates by one kernel, from the list that min-p leaves; None where that is too long for it."""
-        assert self.min_p is not None
-        ids, reference, mask, count, log_mass = min_p_candidates(logits, temperature, self.min_p, _LISTED)
-        keep = narrow(reference / temperature, mask, log_mass, self.top_k, self.top_p)
-        order = (~keep).to(torch.int8).argsort(dim=-1, stable=True)
-        # The two numbers that the host reads, at once: is the list whole, and how wide is it.
-        longest, width = torch.stack([count, keep.sum(dim=-1)]).amax(dim=-1).tolist() if len(count) else (0, 0)
-        if longest > _LISTED:
-            return None
-        order = order[:, : max(width, 1) if len(count) else 0]
-        kept = keep.gather(-1, order)
-        ids = ids.gather(-1, order).masked_fill(~kept, 0)
-        return Candidates(ids, logits.gather(-1, ids), kept)
+        return by_blocks(logits, temperature, None if nucleus else self.min_p, self.top_k)
 
     @property
     def _min_p_suffices(self) -> bool:
         """The list that min-p leaves is enough to know what the others leave: the kernel's way is open."""
         others = (self.typical_p, self.epsilon_cutoff, self.eta_cutoff, self.top_n_sigma)
-        return bool(self.min_p) and (self.top_k is None or self.top_p is None) and not any(others)
+        return (self.top_k is None or self.top_p is None) and not any(others)
 
     def _filtering(self, logits: Tensor, temperature: Tensor | None) -> Tensor:
         """The temperature at which the filters look at each row."""
@@ -261,3 +228,22 @@ class Filters:
         if temperature is not None:
             return temperature
         return self.temperatures(torch.zeros(len(logits), dtype=torch.int64, device=logits.device))
+
+
+@final
+class Temperatures:
+    """T of the rows of a run, step by step; made anew only where it is not what it was in the last step.
+
+    Args:
+        filters: whose temperature it is.
+    """
+
+    def __init__(self, filters: Filters) -> None:
+        self.filters = filters
+        self._last: Float[Tensor, "rows 1"] | None = None
+
+    def at(self, step: Int[Tensor, " rows"]) -> Float[Tensor, "rows 1"]:
+        """T of each row, by the number of tokens it has."""
+        if callable(self.filters.temperature) or self._last is None or len(self._last) != len(step):
+            self._last = self.filters.temperatures(step)
+        return self._last

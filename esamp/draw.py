@@ -38,16 +38,12 @@ def philox(
     c0, c1, c2, c3 = counter
     k0, k1 = key
     for _ in range(_ROUNDS):
-        # A 32x32-bit product fills int64 and may wrap to negative; the masks make both halves right again.
+        # A 32x32-bit product fills int64 and may wrap to negative. Of every word only the lower half counts; what is
+        # above it is cut off before the word is multiplied again.
         low, high = c0 * _MULTIPLIERS[0], c2 * _MULTIPLIERS[1]
-        c0, c1, c2, c3 = (
-            ((high >> 32) & _WORD) ^ c1 ^ k0,
-            high & _WORD,
-            ((low >> 32) & _WORD) ^ c3 ^ k1,
-            low & _WORD,
-        )
+        c0, c1, c2, c3 = ((high >> 32) ^ c1 ^ k0) & _WORD, high, ((low >> 32) ^ c3 ^ k1) & _WORD, low
         k0, k1 = (k0 + _WEYL[0]) & _WORD, (k1 + _WEYL[1]) & _WORD
-    return c0, c1, c2, c3
+    return c0, c1 & _WORD, c2, c3 & _WORD
 
 
 def gumbel_noise(
@@ -96,14 +92,8 @@ def gumbel_argmax(
 
 
 def _words(blocks: Tensor, seed: int, sample: Tensor, step: Tensor | int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    zeros = torch.zeros_like(blocks)
-    counter = (
-        blocks,
-        zeros + torch.as_tensor(step, device=blocks.device).unsqueeze(-1),
-        zeros + sample.unsqueeze(-1),
-        zeros,
-    )
-    return philox(counter, (seed & _WORD, seed >> 32))
+    step, sample = torch.as_tensor(step, device=blocks.device).unsqueeze(-1), sample.unsqueeze(-1)
+    return philox((blocks, step, sample, torch.zeros_like(sample)), (seed & _WORD, seed >> 32))
 
 
 def _gumbel(words: Tensor) -> Tensor:

@@ -9,7 +9,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from esamp.candidates import Candidates
-from esamp.kernels.candidate_head import candidate_logits
+from esamp.functional import error_norm
+from esamp.kernels.candidate_head import candidate_errors, candidate_logits
 
 __all__ = ["Head"]
 
@@ -55,12 +56,23 @@ class Head:
 
         Dot products with the candidates' rows of W; where the lists are long, one projection and a gather.
         """
-        if candidates.whole_vocabulary:
-            return self.full(hidden)
-        if candidates.ids.numel() > (_DENSE_SHARE + len(hidden) / _ROWS_A_SHARE) * self.vocabulary:
-            return self.full(hidden).gather(-1, candidates.ids).masked_fill(~candidates.mask, 0.0)
+        if self._is_long(candidates):
+            return self._picked(hidden, candidates)
         return candidate_logits(
             hidden, self.weight, candidates.ids, candidates.mask, self.bias, self.scale, self.softcap
+        )
+
+    def errors_at(
+        self, deep: Float[Tensor, "rows d"], predicted: Float[Tensor, "rows d"], candidates: Candidates
+    ) -> tuple[Float[Tensor, "rows candidates"], Float[Tensor, " rows"]]:
+        """`at` of a prediction, and how far it is from hᴸ in each row, ‖hᴸ - ĥᴸ‖: where kernels run, in one launch.
+
+        The distance is not finite where the prediction is not.
+        """
+        if self._is_long(candidates):
+            return self._picked(predicted, candidates), error_norm(deep.float(), predicted)
+        return candidate_errors(
+            deep, predicted, self.weight, candidates.ids, candidates.mask, self.bias, self.scale, self.softcap
         )
 
     def mixed(
@@ -74,6 +86,17 @@ class Head:
         a, b = a.unsqueeze(-1), b.unsqueeze(-1)
         logits = ((a * deep.float() - b * predicted.float()).to(self.weight.dtype) @ self.weight.T).float()
         return self._finish(logits if self.bias is None else logits + (a - b) * self.bias.float())
+
+    def _is_long(self, candidates: Candidates) -> bool:
+        """The lists are so long that one projection costs less."""
+        rows = len(candidates.ids)
+        share = _DENSE_SHARE + rows / _ROWS_A_SHARE
+        return candidates.whole_vocabulary or candidates.ids.numel() > share * self.vocabulary
+
+    def _picked(self, hidden: Tensor, candidates: Candidates) -> Tensor:
+        if candidates.whole_vocabulary:
+            return self.full(hidden)
+        return self.full(hidden).gather(-1, candidates.ids).masked_fill(~candidates.mask, 0.0)
 
     def _finish(self, logits: Tensor) -> Tensor:
         if self.scale != 1.0:

@@ -11,9 +11,9 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from typing_extensions import override
 
-from esamp.candidates import Candidates, Filters
+from esamp.candidates import Candidates, Filters, Temperatures
 from esamp.draws.base import Drawing
-from esamp.functional import masked_log_softmax
+from esamp.kernels.distribution import plain_distribution
 from esamp.rows import Rows
 
 __all__ = ["DecodePolicy", "Drawn", "Fused", "PlainPolicy"]
@@ -113,11 +113,13 @@ class PlainPolicy(DecodePolicy):
     def __init__(self, filters: Filters, groups: int = 1) -> None:
         self.filters = filters
         self.groups = groups
+        self._temperatures = Temperatures(filters)
         self._temperature: Tensor | None = None
+        self._nothing: tuple[Tensor, Tensor] | None = None
 
     @override
     def begin(self, shallow: Float[Tensor, "rows d"], rows: Rows) -> None:
-        self._temperature = self.filters.temperatures(rows.step)
+        self._temperature = self._temperatures.at(rows.step)
 
     @override
     def fuse(self, deep: Float[Tensor, "rows d"], reference: Float[Tensor, "rows vocab"]) -> Fused:
@@ -125,9 +127,8 @@ class PlainPolicy(DecodePolicy):
         if temperature is None:
             raise RuntimeError("PlainPolicy.fuse was called before begin; the order of a step is begin, fuse, learn")
         candidates = self.filters.select(reference.float(), temperature)
-        log_probs = masked_log_softmax(candidates.reference / temperature, candidates.mask)
-        zero = log_probs.new_zeros(len(log_probs))
-        return Fused(candidates, candidates.reference, log_probs, torch.full_like(zero, torch.nan), zero)
+        log_probs = plain_distribution(candidates.reference, candidates.mask, temperature)
+        return Fused(candidates, candidates.reference, log_probs, *self._no_diagnostics(log_probs))
 
     @override
     def learn(
@@ -148,6 +149,12 @@ class PlainPolicy(DecodePolicy):
         alive: Bool[Tensor, " rows"],
     ) -> None:
         pass
+
+    def _no_diagnostics(self, log_probs: Tensor) -> tuple[Tensor, Tensor]:
+        """Error norm and divergence of a step without a prediction: made once for so many rows."""
+        if self._nothing is None or len(self._nothing[0]) != len(log_probs):
+            self._nothing = log_probs.new_full((len(log_probs),), torch.nan), log_probs.new_zeros(len(log_probs))
+        return self._nothing
 
     @override
     def losses(self) -> Float[Tensor, " groups"]:

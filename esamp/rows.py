@@ -63,7 +63,7 @@ class Rows:
             lane=lane,
             sample=sample + first_sample.repeat_interleave(n),
             step=torch.zeros_like(sample),
-            beta=beta.flatten(),
+            beta=beta.flatten().contiguous(),
             whole=torch.equal(seat, torch.arange(len(seat), device=seat.device)),
         )
 

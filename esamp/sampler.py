@@ -24,6 +24,7 @@ from esamp.engines.huggingface.engine import HuggingFaceEngine, Prompt
 from esamp.engines.huggingface.loading import load
 from esamp.fusion import NoveltyFusion, fusions
 from esamp.inside_generate import InsideGenerate
+from esamp.presets import preset_parts
 from esamp.recipe import Recipe
 from esamp.result import GenerationResult
 from esamp.samplers import Sampler, samplers
@@ -47,7 +48,7 @@ class ESampSampler(InsideGenerate, Sampler):
         fusion: tilts the logits: a `NoveltyFusion`, its class, or a name ("beta_mix").
         scheduler: when the distiller's work runs: an `OverlapScheduler`, its class, or a name ("synchronous", "auto").
         draw: how tokens are drawn from what the fusion gives: a `TokenDraw`, its class, or a name ("gumbel",
-            "arithmetic").
+            "arithmetic", "in_turn").
         beta: exploration strength β >= 0, or a schedule over the steps of a sample (`esamp.schedules`); 0 is plain
             sampling. `generate` can override it.
         warmup: updates of a prompt's distiller before its fusion starts.
@@ -123,6 +124,25 @@ class ESampSampler(InsideGenerate, Sampler):
         zoos |= {"sharing": sharings, "domains": sharings}
         parts |= {name: zoo.build(parts[name]) for name, zoo in zoos.items() if parts.get(name) is not None}
         return cls(*load(model, dtype, device), **parts)
+
+    @classmethod
+    def preset(cls, name: str, model: str | Path = "smollm2-135m", **others: Any) -> ESampSampler:
+        """A sampler whose parts are those of a preset (`esamp.presets`).
+
+        Args:
+            name: "explore" (ESamp, and away from what siblings choose) or "paper" (ESamp as published).
+            model: as in `from_pretrained`.
+            **others: arguments of `from_pretrained`; they come before the preset's.
+
+        Raises:
+            ModuleNotFoundError: the embedded model's package is not installed.
+            TypeError: an argument is of the wrong type.
+            ValueError: there is no such preset, nothing can be loaded, or another argument is wrong.
+
+        Example:
+            >>> sampler = ESampSampler.preset("explore", beta=0.25)  # doctest: +SKIP
+        """
+        return cls.from_pretrained(model, **(preset_parts(name) | others))
 
     @override
     def generate(

@@ -8,6 +8,7 @@ from typing import Any
 from esamp.candidates import FilterOptions
 from esamp.cli.parsing import Parser
 from esamp.cli.spelling import PARTS
+from esamp.presets import PRESETS, preset_parts
 from esamp.sampler import ESampSampler
 from esamp.schedules import parse_value
 
@@ -22,6 +23,14 @@ __all__ = [
 ]
 
 _BUILT = {name: parameter.default for name, parameter in inspect.signature(ESampSampler).parameters.items()}
+_PARTS = {
+    "distiller": "what predicts the last hidden state",
+    "fusion": "how the prediction tilts the logits",
+    "scheduler": "when the distiller works",
+    "draw": "how tokens are drawn",
+    "sharing": "which prompts share a distiller",
+    "domains": "which prompts are of one domain, for a hierarchical distiller with such a level",
+}
 _FILTERS = (
     ("typical_p", "P", "only the most typical set of mass P (off)"),
     ("epsilon_cutoff", "E", "only tokens at least E probable (off)"),
@@ -32,21 +41,30 @@ _FILTERS = (
 _DRAWN = {name: parameter.default for name, parameter in inspect.signature(ESampSampler.generate).parameters.items()}
 
 
-def add_sampler(parser: Parser) -> None:
-    """The parts, β and what else `ESampSampler` takes, under the key `sampler`."""
+def add_sampler(parser: Parser, preset: str | None = None) -> None:
+    """The parts, β and what else `ESampSampler` takes, under the key `sampler`.
+
+    Args:
+        parser: gets the options.
+        preset: whose parts are the defaults; None: those of `ESampSampler`.
+    """
     group = parser.group("exploration (each also as --sampler.NAME)")
-    _add_part(group, "distiller", "what predicts the last hidden state")
-    _add_part(group, "fusion", "how the prediction tilts the logits")
-    _add_part(group, "scheduler", "when the distiller works")
-    _add_part(group, "draw", "how tokens are drawn")
-    _add_part(group, "sharing", "which prompts share a distiller")
-    _add_part(group, "domains", "which prompts are of one domain, for a hierarchical distiller with such a level")
+    built = _BUILT | ({} if preset is None else preset_parts(preset))
+    group.add_argument(
+        "--preset",
+        type=str,
+        default=preset,
+        metavar="NAME",
+        help=f"parts and β at once: {' or '.join(PRESETS)}; what is said beside it comes first ({preset or 'none'})",
+    )
+    for name, text in _PARTS.items():
+        _add_part(group, name, text, built[name])
     group.add_argument(
         "--sampler.beta",
         type=float | str,
-        default=_BUILT["beta"],
+        default=built["beta"],
         metavar="B",
-        help=f"strength, or its schedule such as linear:0.5:0:64 or only_first:0.25:16; 0: off ({_BUILT['beta']})",
+        help=f"strength, or its schedule such as linear:0.5:0:64 or only_first:0.25:16; 0: off ({built['beta']})",
     )
     group.add_argument(
         "--sampler.warmup",
@@ -139,8 +157,8 @@ def sampler_parts(options: Any) -> dict[str, Any]:
     return {**vars(options.sampler), "beta": parse_value("beta", options.sampler.beta)}
 
 
-def _add_part(group: Any, name: str, text: str, chosen: str | None = None) -> None:
-    registry, default = PARTS[name], chosen or _BUILT[name]
+def _add_part(group: Any, name: str, text: str, default: str | None) -> None:
+    registry = PARTS[name]
     cls = None if default is None else registry.resolve(default)
     group.add_subclass_arguments(
         registry.base,

@@ -14,7 +14,7 @@ from esamp.cli.page import make_page, render
 from esamp.cli.page.render import check_jinja
 from esamp.cli.parsing import Parser
 from esamp.cli.quiet import quiet
-from esamp.cli.runs import Run, timed_run
+from esamp.cli.runs import Run, plain_twin, timed_run
 from esamp.cli.spelling import Spelling
 from esamp.engines.huggingface.embedded import EMBEDDED_NAME
 from esamp.metrics import MiniLM, score
@@ -47,7 +47,7 @@ def parser() -> Parser:
     options.add_argument("-n", "--n", type=int, default=16, metavar="N", help="samples of each prompt (16)")
     options.add_argument("--max-new-tokens", type=int, default=64, metavar="N", help="longest sample, in tokens (64)")
     options.add_argument("--seed", type=int, default=0, help="the same seed gives the same samples (0)")
-    add_sampler(made)
+    add_sampler(made, preset="explore")
     add_model(made)
     return made
 
@@ -88,8 +88,9 @@ def _both(sampler: ESampSampler, options: Any) -> dict[str, Run]:
         "chat": sampler.engine.tokenizer.chat_template is not None,
     }
     runs: dict[str, Run] = {}
-    for name, beta in (("plain", torch.zeros(max(options.n, 1))), ("ESamp", None)):
-        runs[name] = timed_run(sampler, options.prompts, name, beta=beta, **arguments)
+    watching = torch.zeros(max(options.n, 1))
+    for name, of, beta in (("plain", plain_twin(sampler), watching), ("ESamp", sampler, None)):
+        runs[name] = timed_run(of, options.prompts, name, beta=beta, **arguments)
         samples, tokens = options.n * len(options.prompts), runs[name].result.tokens
         print(f"{name}: {samples} samples, {tokens} tokens in {runs[name].seconds:.0f} s", flush=True)
     return runs
@@ -99,7 +100,7 @@ def _facts(sampler: ESampSampler, options: Any, runs: dict[str, Run]) -> list[tu
     """What produced the page, for its last lines."""
     settings = runs["ESamp"].result.settings
     named = {"samples": "n", "longest sample": "max_new_tokens", "temperature": "temperature", "min-p": "min_p"}
-    parts = [(part, str(settings[part])) for part in ("distiller", "fusion", "scheduler")]
+    parts = [(part, str(settings[part])) for part in ("distiller", "fusion", "draw", "scheduler")]
     numbers = [(label, f"{settings[key]:g}") for label, key in named.items()]
     return [
         ("model", str(options.model)),

@@ -15,7 +15,7 @@ from esamp.cli.console import make_console, show_prompt, show_samples, show_scor
 from esamp.cli.files import check_writable
 from esamp.cli.parsing import Parser
 from esamp.cli.quiet import quiet
-from esamp.cli.runs import timed_run
+from esamp.cli.runs import plain_twin, timed_run
 from esamp.cli.spelling import Spelling
 from esamp.metrics import Embedder, MiniLM, score
 from esamp.selection import parse_selector, selectors
@@ -150,7 +150,7 @@ def _generate(options: Any, lines: _Lines) -> None:
         return
     columns = {name: score(explored.result, embedder, explored.seconds)}
     if compare:
-        plain = timed_run(sampler, prompts, "plain", beta=0.0, **arguments)
+        plain = timed_run(plain_twin(sampler), prompts, "plain", beta=0.0, **arguments)
         columns = {"plain": score(plain.result, embedder, plain.seconds), **columns}
     show_scores(console, columns)
     if note:

@@ -12,7 +12,7 @@ from esamp.callbacks import Callback, ProgressBar
 from esamp.result import GenerationResult
 from esamp.sampler import ESampSampler
 
-__all__ = ["Run", "timed_run"]
+__all__ = ["Run", "plain_twin", "timed_run"]
 
 
 @dataclass(frozen=True)
@@ -48,3 +48,9 @@ def timed_run(
     start = time.perf_counter()
     result = sampler.generate(prompts, callbacks=[*callbacks, *bars], **arguments)
     return Run(result, time.perf_counter() - start)
+
+
+def plain_twin(sampler: ESampSampler) -> ESampSampler:
+    """What a sampler is compared with: the same model and distiller, the fusion and the draws of plain sampling."""
+    engine = sampler.engine
+    return ESampSampler(engine.model, engine.tokenizer, distiller=sampler.distiller, sharing=sampler.sharing)

@@ -2,7 +2,7 @@
 
 Options may stand anywhere among the prompts, `--distiller mlp` is short for
 `--sampler.distiller esamp.distillers.mlp.MLPDistiller`, the same goes for the keys of a configuration file, and what
-stands on the command line wins over the file.
+stands on the command line wins over the file, and either over a preset.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import yaml
 from esamp.distillers import distillers
 from esamp.draws import draws
 from esamp.fusion import fusions
+from esamp.presets import preset_parts
 from esamp.registry import Registry
 from esamp.schedulers import schedulers
 from esamp.sharing import sharings
@@ -90,13 +91,25 @@ class Spelling:
                 lists.setdefault(name, []).append(value)
             else:
                 options.append(f"{name}={_value(name, value)}")
-        return [*configs, *options, *(f"{name}={json.dumps(values)}" for name, values in lists.items())]
+        return [
+            *_preset(options),
+            *configs,
+            *options,
+            *(f"{name}={json.dumps(values)}" for name, values in lists.items()),
+        ]
 
     def _positional(self, word: str) -> str:
         """The option of the list that an argument without one belongs to."""
         if not self.positional:
             raise ValueError(f"argument {word!r} belongs to no option; --help lists them all")
         return f"--{self.positional}"
+
+
+def _preset(options: Sequence[str]) -> list[str]:
+    """The options that `--preset=NAME` stands for."""
+    chosen = [option.removeprefix("--preset=") for option in options if option.startswith("--preset=")]
+    parts = preset_parts(chosen[-1]) if chosen else {}
+    return [f"--sampler.{key}={_value(f'--sampler.{key}', str(value))}" for key, value in parts.items()]
 
 
 def _option(name: str) -> str:
@@ -164,6 +177,7 @@ def canonical_config(config: Mapping[str, Any], where: str) -> str:
         ValueError: a part's name is unknown, or an option stands there twice.
     """
     config = dict(config)
+    preset = preset_parts(config["preset"]) if config.get("preset") is not None else {}
     sampler = config.pop("sampler", None) or {}
     if not isinstance(sampler, Mapping):
         raise ValueError(f"sampler in {where} must hold its options as keys, got {sampler!r}; see --print_config")
@@ -171,5 +185,7 @@ def canonical_config(config: Mapping[str, Any], where: str) -> str:
     twice = sorted(set(short) & set(sampler))
     if twice:
         raise ValueError(f"{twice[0]} stands twice in {where}, alone and under sampler; keep one of them")
-    parts = {key: _part(key, value) if key in PARTS else value for key, value in {**sampler, **short}.items()}
+    parts = {
+        key: _part(key, value) if key in PARTS else value for key, value in (preset | {**sampler, **short}).items()
+    }
     return json.dumps({**config, "sampler": parts} if parts else config)

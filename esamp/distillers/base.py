@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from esamp.distillers.rows import RowDistiller
 from esamp.llm import FrozenLLM
 from esamp.registry import Registry
 
@@ -102,6 +103,10 @@ class Distiller(nn.Module, ABC):
     ) -> Float[Tensor, "groups rows d"]:
         """Last word on a prediction once hᴸ is known, for controls that keep some of the error and replace the rest."""
         return predicted
+
+    def by_rows(self) -> RowDistiller | None:
+        """The same by kernels that take rows as they come, for devices that run them; None where it has none."""
+        return None
 
     def memory(self, hidden_size: int) -> int:
         """Bytes of state of one more group at width d = `hidden_size`.

@@ -14,16 +14,18 @@ from esamp.distillers.gradient import GradientDistiller
 from esamp.distillers.optimizers import GroupedOptimizer
 from esamp.distillers.optimizers.base import AdamState
 from esamp.distillers.recall import Recall
+from esamp.distillers.rows import Ledger, RowDistiller, RowLayout
 from esamp.kernels.dispatch import uses_triton
 from esamp.kernels.grouped_mlp_update import adam_settings
 
 if TYPE_CHECKING:
     from esamp.kernels.grouped_mlp.triton import Activations
+    from esamp.kernels.grouped_mlp_update.verdict import Books
 
 __all__ = ["FusedDistiller"]
 
 
-class FusedDistiller(GradientDistiller):
+class FusedDistiller(GradientDistiller, RowDistiller):
     """Two launches a block to predict and two to learn, instead of autograd, with Adam on devices that run Triton.
 
     The activations of a prediction are kept for the step that learns from it. With another optimiser, another loss or
@@ -38,8 +40,8 @@ class FusedDistiller(GradientDistiller):
         self._sent: tuple[tuple[float | None, ...], Tensor] | None = None
 
     @abstractmethod
-    def activate(self, rows: Float[Tensor, "rows d"], lanes: int) -> tuple[Activations, Float[Tensor, "rows d"]]:
-        """Forward pass by kernels, `lanes` rows a slot: activations and predictions."""
+    def activate(self, rows: Float[Tensor, "rows d"], layout: RowLayout) -> tuple[Activations, Float[Tensor, "rows d"]]:
+        """Forward pass by kernels: activations and predictions."""
 
     @abstractmethod
     def update(
@@ -50,14 +52,19 @@ class FusedDistiller(GradientDistiller):
         adam: AdamState,
         settings: Float[Tensor, " 7"],
         rounds: Tensor | None,
+        books: Books | None,
     ) -> Float[Tensor, " groups"]:
         """Loss, gradients and Adam's step by kernels, in place; the losses before it."""
+
+    @override
+    def by_rows(self) -> RowDistiller | None:
+        return None if self.optimizer.adam() is None else self
 
     @override
     def forward(self, shallow: Float[Tensor, "groups rows d"]) -> Float[Tensor, "groups rows d"]:
         if torch.is_grad_enabled() or not self._fuses(shallow):
             return super().forward(shallow)
-        return self._activate(shallow)[1].view(shallow.shape)
+        return self._activate(shallow, shallow.flatten(0, 1), RowLayout(None, shallow.shape[1]))[1].view(shallow.shape)
 
     @override
     @torch.no_grad()
@@ -67,25 +74,51 @@ class FusedDistiller(GradientDistiller):
         deep: Float[Tensor, "groups rows d"],
         weight: Float[Tensor, "groups rows"],
     ) -> Float[Tensor, " groups"]:
-        adam = self.optimizer.adam()
-        if adam is None or not self._fuses(shallow):
+        if not self._fuses(shallow):
             return super().learn(shallow, deep, weight)
-        activations, _ = self._activate(shallow)
-        # The kernels write the weights, and PyTorch does not know.
-        self._activations.forget()
-        settings = self._adam_settings(adam, shallow.device)
-        rounds = None if self.storage == "float32" else self._rounds
-        return self.update(activations, deep.flatten(0, 1), weight.flatten(), adam, settings, rounds)
+        activations, _ = self._activate(shallow, shallow.flatten(0, 1), RowLayout(None, shallow.shape[1]))
+        return self._step(activations, deep.flatten(0, 1), weight.flatten(), None)
+
+    @override
+    @torch.no_grad()
+    def predict_rows(self, shallow: Float[Tensor, "rows d"], layout: RowLayout) -> Float[Tensor, "rows d"]:
+        return self._activate(shallow, shallow, layout)[1]
+
+    @override
+    @torch.no_grad()
+    def learn_rows(
+        self,
+        shallow: Float[Tensor, "rows d"],
+        deep: Float[Tensor, "rows d"],
+        weight: Float[Tensor, " rows"],
+        layout: RowLayout,
+        ledger: Ledger,
+    ) -> Float[Tensor, " groups"]:
+        from esamp.kernels.grouped_mlp_update.verdict import Books
+
+        activations, _ = self._activate(shallow, shallow, layout)
+        books = Books(self.starts(), ledger.norm, ledger.updates, ledger.resets)
+        return self._step(activations, deep, weight, books)
 
     def _fuses(self, shallow: Tensor) -> bool:
         return uses_triton(shallow) and self.optimizer.adam() is not None
 
-    def _activate(self, shallow: Tensor) -> tuple[Activations, Tensor]:
-        given = (shallow, *self.stored())
-        if (known := self._activations.find(*given)) is None:
-            known = self.activate(shallow.flatten(0, 1), shallow.shape[1])
-            self._activations.keep(known, *given)
+    def _activate(self, given: Tensor, rows: Tensor, layout: RowLayout) -> tuple[Activations, Tensor]:
+        """Activations of `rows`, found again by the tensor that was `given`."""
+        key = (given, given if layout.slot is None else layout.slot, *self.stored())
+        if (known := self._activations.find(*key)) is None:
+            known = self.activate(rows, layout)
+            self._activations.keep(known, *key)
         return known
+
+    def _step(self, activations: Activations, deep: Tensor, weight: Tensor, books: Books | None) -> Tensor:
+        adam = self.optimizer.adam()
+        assert adam is not None
+        # The kernels write the weights, and PyTorch does not know.
+        self._activations.forget()
+        settings = self._adam_settings(adam, weight.device)
+        rounds = None if self.storage == "float32" else self._rounds
+        return self.update(activations, deep, weight, adam, settings, rounds, books)
 
     def _adam_settings(self, adam: AdamState, device: torch.device) -> Tensor:
         """The settings on the device; sent there again only when they change."""

@@ -141,6 +141,10 @@ class GradientDistiller(Distiller):
         """The initial value of a weight, without the group axis."""
         return self.get_buffer(f"start_{name}")
 
+    def starts(self) -> list[Tensor]:
+        """The initial values of all weights, in their order and as they are stored."""
+        return [self.start(name) for name in self._names]
+
     def weights(self) -> dict[str, Tensor]:
         """The weights in float32, [groups, ...]; the stored tensors themselves where that is how they are stored."""
         return {name: weight.float() for name, weight in zip(self._names, self.stored(), strict=True)}

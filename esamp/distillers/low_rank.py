@@ -16,12 +16,14 @@ from esamp.distillers.gradient import Weights
 from esamp.distillers.initial import gaussian
 from esamp.distillers.optimizers import Adam, GroupedOptimizer
 from esamp.distillers.optimizers.base import AdamState
+from esamp.distillers.rows import RowLayout
 from esamp.kernels.grouped_mlp import grouped_normalised_block_with_activations, normalised_block
 from esamp.kernels.grouped_mlp_update import grouped_normalised_update
 from esamp.llm import FrozenLLM
 
 if TYPE_CHECKING:
     from esamp.kernels.grouped_mlp.triton import Activations
+    from esamp.kernels.grouped_mlp_update.verdict import Books
 
 __all__ = ["LowRankDistiller"]
 
@@ -95,9 +97,9 @@ class LowRankDistiller(FusedDistiller):
         return normalised_block(shallow, *(weights[name] for name in names))
 
     @override
-    def activate(self, rows: Float[Tensor, "rows d"], lanes: int) -> tuple[Activations, Float[Tensor, "rows d"]]:
+    def activate(self, rows: Float[Tensor, "rows d"], layout: RowLayout) -> tuple[Activations, Float[Tensor, "rows d"]]:
         gate_up, out, scale, bias = self.stored()
-        return grouped_normalised_block_with_activations(rows, None, lanes, gate_up, out, scale, bias)
+        return grouped_normalised_block_with_activations(rows, layout.slot, layout.lanes, gate_up, out, scale, bias)
 
     @override
     def update(
@@ -108,9 +110,10 @@ class LowRankDistiller(FusedDistiller):
         adam: AdamState,
         settings: Float[Tensor, " 7"],
         rounds: Tensor | None,
+        books: Books | None,
     ) -> Float[Tensor, " groups"]:
         moments = (adam.first, adam.second, adam.count)
-        return grouped_normalised_update(activations, deep, weight, self.stored(), *moments, settings, rounds)
+        return grouped_normalised_update(activations, deep, weight, self.stored(), *moments, settings, rounds, books)
 
 
 def _plain_output(hidden_size: int) -> dict[str, Tensor]:

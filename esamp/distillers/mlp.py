@@ -16,11 +16,13 @@ from esamp.distillers.gradient import Weights
 from esamp.distillers.initial import gaussian
 from esamp.distillers.optimizers import Adam, GroupedOptimizer
 from esamp.distillers.optimizers.base import AdamState
+from esamp.distillers.rows import RowLayout
 from esamp.kernels.grouped_mlp import gated_blocks, grouped_mlp_with_activations
 from esamp.kernels.grouped_mlp_update import grouped_mlp_update
 
 if TYPE_CHECKING:
     from esamp.kernels.grouped_mlp.triton import Activations
+    from esamp.kernels.grouped_mlp_update.verdict import Books
 
 __all__ = ["MLPDistiller"]
 
@@ -79,8 +81,8 @@ class MLPDistiller(FusedDistiller):
         return gated_blocks(shallow, gate_up, down)
 
     @override
-    def activate(self, rows: Float[Tensor, "rows d"], lanes: int) -> tuple[Activations, Float[Tensor, "rows d"]]:
-        activations = grouped_mlp_with_activations(rows, None, lanes, *self._blocks())
+    def activate(self, rows: Float[Tensor, "rows d"], layout: RowLayout) -> tuple[Activations, Float[Tensor, "rows d"]]:
+        activations = grouped_mlp_with_activations(rows, layout.slot, layout.lanes, *self._blocks())
         return activations, activations.hidden[-1]
 
     @override
@@ -92,9 +94,10 @@ class MLPDistiller(FusedDistiller):
         adam: AdamState,
         settings: Float[Tensor, " 7"],
         rounds: Tensor | None,
+        books: Books | None,
     ) -> Float[Tensor, " groups"]:
         moments = (adam.first, adam.second, adam.count)
-        return grouped_mlp_update(activations, deep, weight, *self._blocks(), *moments, settings, rounds)
+        return grouped_mlp_update(activations, deep, weight, *self._blocks(), *moments, settings, rounds, books)
 
     def _blocks(self) -> tuple[list[Tensor], list[Tensor]]:
         weights = self.stored()

@@ -9,8 +9,8 @@ from torch import Tensor
 from typing_extensions import override
 
 from esamp.candidates import Candidates
-from esamp.draw import gumbel_argmax
 from esamp.draws.base import Choice, Drawing, TokenDraw, draws
+from esamp.kernels.gumbel_draw import gumbel_draw
 from esamp.rows import Rows
 
 __all__ = ["GumbelDraw"]
@@ -42,5 +42,5 @@ class _Noise(Drawing):
         place: Int[Tensor, " rows"],
     ) -> Choice:
         whole = candidates.whole_vocabulary
-        drawn = gumbel_argmax(log_probs, candidates.ids, self.seed, rows.sample, rows.step, whole_vocabulary=whole)
+        drawn = gumbel_draw(log_probs, candidates.ids, self.seed, rows.sample, rows.step, whole_vocabulary=whole)
         return Choice.of(drawn, log_probs)

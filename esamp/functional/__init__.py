@@ -7,7 +7,7 @@ Examples:
     tensor([[0.5000, 0.0000]])
 """
 
-from esamp.functional.distributions import entropy, kl_divergence, masked_log_softmax
+from esamp.functional.distributions import entropy, kl_divergence, masked_log_softmax, tilted_log_softmax
 from esamp.functional.filters import (
     atypical,
     below_epsilon,
@@ -48,4 +48,5 @@ __all__ = [
     "surely_finite",
     "surely_none",
     "tilt_from_error",
+    "tilted_log_softmax",
 ]

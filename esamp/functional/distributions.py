@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-__all__ = ["entropy", "kl_divergence", "masked_log_softmax"]
+__all__ = ["entropy", "kl_divergence", "masked_log_softmax", "tilted_log_softmax"]
 
 
 def masked_log_softmax(
@@ -35,3 +35,23 @@ def kl_divergence(
     """
     gap = torch.where(log_probs == -torch.inf, 0.0, log_probs - reference)
     return (log_probs.exp() * gap).sum(dim=-1)
+
+
+def tilted_log_softmax(
+    logits: Float[Tensor, "rows candidates"],
+    reference: Float[Tensor, "rows candidates"],
+    mask: Bool[Tensor, "rows candidates"],
+    temperature: Float[Tensor, "rows 1"],
+) -> tuple[Float[Tensor, "rows candidates"], Float[Tensor, " rows"]]:
+    """`masked_log_softmax` of logits / T, and its `kl_divergence` from that of reference / T, both in one pass.
+
+    Args:
+        logits: z' of the candidates.
+        reference: z of the candidates.
+        mask: False in empty places.
+        temperature: T of each row.
+    """
+    empty = ~mask
+    both = torch.stack([logits, reference]).div_(temperature).masked_fill_(empty, -torch.inf).log_softmax(dim=-1)
+    gap = (both[0] - both[1]).masked_fill_(empty, 0.0)
+    return both[0], gap.mul_(both[0].exp()).sum(dim=-1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -20,7 +21,7 @@ def beta_mix(
         distilled: the distiller's logits ẑ; finite.
         beta: exploration strength of each row.
     """
-    return reference + beta.unsqueeze(-1) * (reference - distilled)
+    return torch.addcmul(reference, beta.unsqueeze(-1), reference - distilled)
 
 
 def subtraction(

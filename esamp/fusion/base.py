@@ -64,13 +64,16 @@ class NoveltyFusion(ABC):
     [groups] axis, and is told through `begin`, `observe` and `reset` what happens to the rows.
     """
 
+    slope: float | None = None
+    """s where z' = z + β (s z - ẑ) with one s for all: kernels then mix in a launch of their own. None elsewhere."""
+
     @abstractmethod
     def __call__(self, step: FusionStep) -> Float[Tensor, "rows candidates"]:
         """The fused logits z', before temperature."""
 
     def latent_weights(self, beta: Float[Tensor, " rows"]) -> LatentWeights | None:
         """(a, b) where z' = a·z - b·ẑ up to a constant of the row; None where the fusion is not of that form."""
-        return None
+        return None if self.slope is None else LatentWeights(1 + self.slope * beta, beta)
 
     def attach(self, hidden_size: int, groups: int, texts: Texts, device: torch.device | str = "cpu") -> NoveltyFusion:
         """The fusion that serves a bank of `groups` groups: one with a fresh memory, or itself where it needs none.

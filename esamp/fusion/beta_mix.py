@@ -9,7 +9,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from esamp.functional import beta_mix
-from esamp.fusion.base import FusionStep, LatentWeights, NoveltyFusion, fusions
+from esamp.fusion.base import FusionStep, NoveltyFusion, fusions
 
 __all__ = ["BetaMix"]
 
@@ -22,10 +22,8 @@ class BetaMix(NoveltyFusion):
     The optimum of E[r] - KL(π ‖ π_ref)/β for the reward r = log π_ref - log q, q = softmax(ẑ).
     """
 
+    slope = 1.0
+
     @override
     def __call__(self, step: FusionStep) -> Float[Tensor, "rows candidates"]:
         return beta_mix(step.reference, step.distilled, step.beta)
-
-    @override
-    def latent_weights(self, beta: Float[Tensor, " rows"]) -> LatentWeights:
-        return LatentWeights(1 + beta, beta)

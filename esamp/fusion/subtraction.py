@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import final
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 from typing_extensions import override
 
 from esamp.functional import subtraction
-from esamp.fusion.base import FusionStep, LatentWeights, NoveltyFusion, fusions
+from esamp.fusion.base import FusionStep, NoveltyFusion, fusions
 
 __all__ = ["Subtraction"]
 
@@ -24,10 +23,8 @@ class Subtraction(NoveltyFusion):
     the fusion for distillers that predict something else than hᴸ, such as `ChoiceMemoryDistiller`.
     """
 
+    slope = 0.0
+
     @override
     def __call__(self, step: FusionStep) -> Float[Tensor, "rows candidates"]:
         return subtraction(step.reference, step.distilled, step.beta)
-
-    @override
-    def latent_weights(self, beta: Float[Tensor, " rows"]) -> LatentWeights:
-        return LatentWeights(torch.ones_like(beta), beta)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 
 import torch
 from torch import Tensor
 
-from esamp.kernels.candidate_head.triton import run
+from esamp.kernels.candidate_head.triton import run, run_errors
+from esamp.kernels.distribution import Tilt
+from esamp.kernels.distribution.triton import run_plain, run_tilted
 from esamp.kernels.grouped_mlp.normalised import forward_normalised
-from esamp.kernels.grouped_mlp_update.triton import step_normalised
+from esamp.kernels.grouped_mlp_update.triton import step, step_normalised
+from esamp.kernels.grouped_mlp_update.verdict import Books
+from esamp.kernels.gumbel_draw.triton import run as pick
 from esamp.kernels.launch import Launch, watch
 from esamp.kernels.trial import Sizes, Trial
 
@@ -42,9 +47,12 @@ def _variant(launch: Launch) -> str:
             return " (RMS)"
         return " (first block)" if arguments["FIRST"] else " (last block)"
     if launch.name == "score":
-        return " (draw)" if arguments["place"] is not None else ""
+        return " (draw)" if arguments["place"] is not None else " (errors)" if arguments["deep"] is not None else ""
+    if launch.name == "distribute":
+        return " (tilted)" if arguments["distilled"] is not None else ""
     if launch.name in ("adam", "measure"):
-        return " (RMS)" if 1 in arguments["HEIGHTS"] else ""
+        kept = " (books)" if arguments.get("updates") is not None else ""
+        return (" (RMS)" if 1 in arguments["HEIGHTS"] else "") + kept
     if launch.name in ("shrink", "expand") and arguments["squares"] is not None:
         return " (RMS)"
     return ""
@@ -60,10 +68,21 @@ def _start(dtype: torch.dtype, lanes: int) -> None:
     def empty(*shape: int, kind: torch.dtype = dtype) -> Tensor:
         return torch.empty(shape, dtype=kind, device="meta")
 
+    updates, norm = empty(slots, kind=torch.int64), empty(rows, kind=torch.float32)
+    books = Books([weight[0] for weight in trial.weights], norm, updates, updates)
+    moments = (trial.first, trial.second, replace(trial.state, books=books))
+    step(activations, trial.deep, trial.alive, trial.gate_up, trial.down, *moments)
     weights = [empty(slots, d, 2 * rank), empty(slots, rank, d), empty(slots, d), empty(slots, d)]
     first, second = ([torch.empty_like(weight, dtype=torch.float32) for weight in weights] for _ in range(2))
     gate_up, down, scale, bias = weights
     activations, _ = forward_normalised(trial.shallow, trial.slot, lanes, gate_up, down, scale, bias)
-    step_normalised(activations, trial.deep, trial.alive, weights, first, second, trial.state)
+    starts = [weight[0] for weight in weights]
+    for state in (trial.state, replace(trial.state, books=replace(books, starts=starts))):
+        step_normalised(activations, trial.deep, trial.alive, weights, first, second, state)
     ids, mask = empty(rows, sizes.width, kind=torch.int64), empty(rows, sizes.width, kind=torch.bool)
-    run(empty(rows, d, kind=torch.float32), empty(sizes.vocabulary, d), ids, mask, empty(sizes.vocabulary), 1.0, 30.0)
+    hidden, head, heat = empty(rows, d, kind=torch.float32), empty(sizes.vocabulary, d), trial.heat
+    run(hidden, head, ids, mask, empty(sizes.vocabulary), 1.0, 30.0)
+    logits, norm = run_errors(trial.deep, hidden, head, ids, mask, None, 1.0, None)
+    run_plain(logits, mask, heat)
+    run_tilted(logits, mask, heat, Tilt(logits, trial.beta, 1.0, norm, trial.slot, lanes, updates, 1))
+    pick(logits, ids, 7, trial.sample, trial.step)

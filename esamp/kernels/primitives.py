@@ -15,7 +15,9 @@ __all__ = [
     "INTERPRET",
     "amd_options",
     "contiguous",
+    "finite",
     "hash_bits",
+    "lists",
     "multiply",
     "options",
     "padded",
@@ -23,6 +25,7 @@ __all__ = [
     "rounded",
     "rows_of",
     "silu",
+    "unsound",
 ]
 
 INTERPRET = tl.constexpr(triton.knobs.runtime.interpret)
@@ -67,6 +70,39 @@ def contiguous(*tensors: Tensor) -> None:
             raise ValueError(
                 f"a kernel's tensors must be contiguous, got strides {tensor.stride()}; call .contiguous()"
             )
+
+
+def lists(*tensors: Tensor) -> tuple[list[Tensor], int]:
+    """Lists [rows, width] that a kernel can go through with one distance between rows, and that distance.
+
+    They may be the first columns of wider ones: only where they lie otherwise are they copied.
+    """
+    pitch = tensors[0].stride(0)
+    if not all(tensor.stride(1) == 1 and tensor.stride(0) == pitch for tensor in tensors):
+        tensors, pitch = tuple(tensor.contiguous() for tensor in tensors), tensors[0].shape[1]
+    return list(tensors), pitch
+
+
+@triton.jit
+def finite(values):
+    """Whether they are numbers, and not infinite."""
+    return tl.abs(values) < float("inf")
+
+
+@triton.jit
+def unsound(slot, norm, group, rows, lanes, CHUNK: tl.constexpr):
+    """How many rows of a slot have a norm that is not finite."""
+    total = tl.full((), 0, tl.int32)
+    for start in range(0, lanes if slot is None else rows, CHUNK):
+        place = start + tl.arange(0, CHUNK)
+        if slot is None:
+            row = group * lanes + place
+            mine = place < lanes
+        else:
+            row = place
+            mine = tl.load(slot + row, mask=row < rows, other=-1) == group
+        total += tl.sum((finite(tl.load(norm + row, mask=mine, other=0.0)) == 0).to(tl.int32), 0)
+    return total
 
 
 @triton.jit

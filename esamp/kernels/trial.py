@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import torch
 from torch import Tensor
@@ -75,8 +75,9 @@ class Trial:
         gate_up = [self._random(slots, d, 2 * inner, scale=d**-0.5) for _ in range(sizes.blocks)]
         down = [self._random(slots, inner, d, scale=inner**-0.5) for _ in range(sizes.blocks)]
         self.gate_up, self.down = ([w.to(sizes.weights) for w in ws] for ws in (gate_up, down))
-        pairs = [weight for pair in zip(gate_up, down, strict=True) for weight in pair]
-        self.first, self.second = ([torch.zeros_like(weight) for weight in pairs] for _ in range(2))
+        self.weights = [weight for pair in zip(self.gate_up, self.down, strict=True) for weight in pair]
+        zeros = partial(torch.zeros_like, dtype=torch.float32)
+        self.first, self.second = (list(map(zeros, self.weights)) for _ in range(2))
         rounds = torch.zeros(slots, dtype=torch.int32, device=device) if sizes.weights == torch.bfloat16 else None
         settings = adam_settings(4e-4, 0.9, 0.999, 1e-4, 0.5, device)
         self.state = Slots(torch.zeros(slots, device=device), rounds, settings)

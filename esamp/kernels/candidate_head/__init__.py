@@ -8,7 +8,7 @@ from torch import Tensor
 from esamp.kernels.candidate_head import reference as plain
 from esamp.kernels.dispatch import uses_triton
 
-__all__ = ["candidate_draw", "candidate_logits", "candidate_mix"]
+__all__ = ["candidate_draw", "candidate_errors", "candidate_logits", "candidate_mix"]
 
 
 def candidate_logits(
@@ -36,6 +36,35 @@ def candidate_logits(
 
         return run(hidden, weight, ids, mask, bias, scale, softcap)[0]
     return plain.logits(hidden, weight, ids, mask, bias, scale, softcap)
+
+
+def candidate_errors(
+    deep: Float[Tensor, "rows d"],
+    hidden: Float[Tensor, "rows d"],
+    weight: Float[Tensor, "vocab d"],
+    ids: Int[Tensor, "rows candidates"],
+    mask: Bool[Tensor, "rows candidates"],
+    bias: Float[Tensor, " vocab"] | None = None,
+    scale: float = 1.0,
+    softcap: float | None = None,
+) -> tuple[Float[Tensor, "rows candidates"], Float[Tensor, " rows"]]:
+    """`candidate_logits`, and ‖hᴸ - ĥᴸ‖ of each row, float32; NaN where ĥᴸ is not finite.
+
+    Args:
+        deep: hᴸ of each row.
+        hidden: ĥᴸ of each row.
+        weight: W.
+        ids: token ids of the candidates.
+        mask: False where a place is empty; nothing is read for it.
+        bias: b, or None.
+        scale: s.
+        softcap: c, or None.
+    """
+    if uses_triton(hidden):
+        from esamp.kernels.candidate_head.triton import run_errors
+
+        return run_errors(deep, hidden, weight, ids, mask, bias, scale, softcap)
+    return plain.logits(hidden, weight, ids, mask, bias, scale, softcap), plain.error_norm(deep, hidden)
 
 
 def candidate_mix(

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from esamp.draw import gumbel_argmax
 
-__all__ = ["draw", "finish", "logits", "mix"]
+__all__ = ["draw", "error_norm", "finish", "logits", "mix"]
 
 
 def finish(logits: Float[Tensor, "*shape"], scale: float, softcap: float | None) -> Float[Tensor, "*shape"]:
@@ -35,6 +35,12 @@ def logits(
     if bias is not None:
         values = values + bias[token].to(wide)
     return values.new_zeros(ids.shape).index_put((row, place), finish(values, scale, softcap))
+
+
+def error_norm(deep: Float[Tensor, "rows d"], hidden: Float[Tensor, "rows d"]) -> Float[Tensor, " rows"]:
+    """‖deep - hidden‖ of each row; NaN where `hidden` is not finite."""
+    norm = torch.linalg.vector_norm(deep.to(hidden.dtype) - hidden, dim=-1)
+    return norm.masked_fill(~hidden.isfinite().all(dim=-1), torch.nan)
 
 
 def mix(

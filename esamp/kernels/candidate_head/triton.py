@@ -14,9 +14,10 @@ import triton.language as tl
 from torch import Tensor
 
 from esamp.kernels.launch import launch
-from esamp.kernels.primitives import contiguous
+from esamp.kernels.noise import gumbel
+from esamp.kernels.primitives import contiguous, finite, lists
 
-__all__ = ["Draw", "Mix", "gumbel", "run", "score"]
+__all__ = ["Draw", "Mix", "run", "run_errors", "score"]
 
 _CANDIDATES = 8
 
@@ -50,11 +51,17 @@ def run(
     softcap: float | None,
     mix: Mix | None = None,
     draw: Draw | None = None,
+    deep: Tensor | None = None,
+    norm: Tensor | None = None,
 ) -> tuple[Tensor, Tensor | None, Tensor | None]:
-    """Logits [rows, candidates]; with `draw` also the place of the drawn candidate and its log-probability."""
+    """Logits [rows, candidates]; with `draw` also the place of the drawn candidate and its log-probability.
+
+    With `deep`, ‖deep - hidden‖ of each row is written to `norm`: NaN where `hidden` is not finite.
+    """
     contiguous(weight)
-    hidden, ids, mask = hidden.contiguous(), ids.contiguous(), mask.contiguous()
     rows, width = ids.shape
+    hidden, deep = hidden.contiguous(), None if deep is None else deep.contiguous()
+    (ids, mask), pitch = lists(ids, mask)
     d, device = hidden.shape[1], hidden.device
     out = torch.empty(rows, width, dtype=torch.float32, device=device)
     place = log_prob = None
@@ -62,6 +69,7 @@ def run(
         place = torch.empty(rows, dtype=torch.int64, device=device)
         log_prob = torch.empty(rows, dtype=torch.float32, device=device)
     arguments = {"hidden": hidden, "weight": weight, "bias": bias, "ids": ids, "mask": mask.view(torch.int8)}
+    arguments |= {"deep": deep, "norm": norm, "pitch": pitch}
     arguments |= {"reference": None, "a": None, "b": None, "temperature": None, "sample": None, "step": None}
     if mix is not None:
         flat = None if mix.temperature is None else mix.temperature.reshape(-1)
@@ -79,32 +87,50 @@ def run(
     arguments |= {"scale": float(scale), "cap": float(softcap or 1.0), "CAPPED": softcap is not None}
     arguments |= {"BC": _CANDIDATES, "BK": min(512, triton.next_power_of_2(d))}
     # A draw needs all of a row's candidates in one program; otherwise they are spread.
-    grid = (rows, 1 if draw is not None else triton.cdiv(width, _CANDIDATES))
+    grid = (rows, 1 if draw is not None else max(triton.cdiv(width, _CANDIDATES), 1))
     launch(score, grid, arguments, num_warps=4, num_stages=3)
     return out, place, log_prob
 
 
+def run_errors(
+    deep: Tensor,
+    hidden: Tensor,
+    weight: Tensor,
+    ids: Tensor,
+    mask: Tensor,
+    bias: Tensor | None,
+    scale: float,
+    softcap: float | None,
+) -> tuple[Tensor, Tensor]:
+    """Logits of `hidden` [rows, candidates], and ‖deep - hidden‖ of each row."""
+    norm = torch.empty(len(hidden), dtype=torch.float32, device=hidden.device)
+    return run(hidden, weight, ids, mask, bias, scale, softcap, deep=deep, norm=norm)[0], norm
+
+
 @triton.jit
-def gumbel(ids, sample, step, seed):
-    """Standard Gumbel noise of token ids, from the Philox words of `esamp.draw`."""
-    blocks = (ids >> 2).to(tl.uint32)
-    zero = tl.zeros_like(blocks)
-    w0, w1, w2, w3 = tl.philox(seed, blocks, zero + step.to(tl.uint32), zero + sample.to(tl.uint32), zero)
-    lane = ids & 3
-    word = tl.where(lane == 0, w0, tl.where(lane == 1, w1, tl.where(lane == 2, w2, w3)))
-    uniform = tl.minimum((word.to(tl.float32) + 0.5) * 2.3283064365386963e-10, 1.0 - 5.9604644775390625e-08)
-    # -log(1 - u); where u is small the noise is large, and a device's fast logarithm near 1 would spoil it.
-    series = uniform * (1.0 + uniform * (0.5 + uniform * (1.0 / 3.0 + uniform * (0.25 + uniform * 0.2))))
-    return -tl.log(tl.where(uniform < 0.03125, series, -tl.log(1.0 - uniform)))
+def distance(hidden, deep, norm, row, d, BK: tl.constexpr):
+    """The norm of a row's error."""
+    square = tl.zeros((BK,), tl.float32)
+    broken = tl.zeros((BK,), tl.int32)
+    for first in range(0, d, BK):
+        k = first + tl.arange(0, BK)
+        vector = tl.load(hidden + row * d + k, mask=k < d, other=0.0).to(tl.float32)
+        gap = tl.load(deep + row * d + k, mask=k < d, other=0.0).to(tl.float32) - vector
+        square += gap * gap
+        broken += (finite(vector) == 0).to(tl.int32)
+    size = tl.sqrt(tl.sum(square, 0))
+    tl.store(norm + row, tl.where(tl.sum(broken, 0) > 0, float("nan"), size))
 
 
-@triton.jit(do_not_specialize=["seed", "width"])
+@triton.jit(do_not_specialize=["seed", "width", "pitch"])
 def score(  # noqa: C901  each `is None` is settled when the kernel is compiled
     hidden,
     weight,
     bias,
     ids,
     mask,
+    deep,
+    norm,
     reference,
     a,
     b,
@@ -116,6 +142,7 @@ def score(  # noqa: C901  each `is None` is settled when the kernel is compiled
     place,
     log_prob,
     width,
+    pitch,
     d,
     scale,
     cap,
@@ -125,6 +152,8 @@ def score(  # noqa: C901  each `is None` is settled when the kernel is compiled
 ):
     """One program = (row, some of its candidates): dot products with their rows of W, then mix, temperature, draw."""
     row = tl.program_id(0).to(tl.int64)
+    if deep is not None and tl.program_id(1) == 0:
+        distance(hidden, deep, norm, row, d, BK)
     best = tl.full((), float("-inf"), tl.float32)
     best_place = tl.full((), 0, tl.int32)
     best_logit = tl.full((), float("-inf"), tl.float32)
@@ -132,10 +161,10 @@ def score(  # noqa: C901  each `is None` is settled when the kernel is compiled
     mass = tl.full((), 0.0, tl.float32)
     for start in range(tl.program_id(1) * BC, width, tl.num_programs(1) * BC):
         c = start + tl.arange(0, BC)
-        held = tl.load(mask + row * width + c, mask=c < width, other=0) != 0
+        held = tl.load(mask + row * pitch + c, mask=c < width, other=0) != 0
         logit = tl.zeros((BC,), tl.float32)
         if tl.max(held.to(tl.int32), 0) > 0:
-            token = tl.load(ids + row * width + c, mask=held, other=0)
+            token = tl.load(ids + row * pitch + c, mask=held, other=0)
             total = tl.zeros((BC, BK), tl.float32)
             for first in range(0, d, BK):
                 k = first + tl.arange(0, BK)

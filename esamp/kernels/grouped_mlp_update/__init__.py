@@ -12,6 +12,7 @@ from torch import Tensor
 
 if TYPE_CHECKING:
     from esamp.kernels.grouped_mlp.triton import Activations
+    from esamp.kernels.grouped_mlp_update.verdict import Books
 
 __all__ = ["adam_settings", "grouped_mlp_update", "grouped_normalised_update"]
 
@@ -36,6 +37,7 @@ def grouped_mlp_update(
     count: Float[Tensor, " slots"],
     settings: Float[Tensor, " 7"],
     rounds: Int[Tensor, " slots"] | None = None,
+    books: Books | None = None,
 ) -> Float[Tensor, " slots"]:
     """One step of Adam on each slot's mean of ‖target - f(x)‖² / d over its living rows (ESamp, Eq. 8); by Triton only.
 
@@ -50,14 +52,15 @@ def grouped_mlp_update(
         count: steps of each slot, in place.
         settings: from `adam_settings`; all of it is read on the device.
         rounds: counts for stochastic rounding of bfloat16 weights, in place, as `GradientDistiller` keeps them.
+        books: what the bank keeps of each slot; with them a slot that has failed is as good as new again.
 
     Returns:
-        Each slot's loss before the step.
+        Each slot's loss before the step; with books, NaN where it has no living row.
     """
     from esamp.kernels.grouped_mlp_update.adam import Slots
     from esamp.kernels.grouped_mlp_update.triton import step
 
-    slots = Slots(count, rounds, settings)
+    slots = Slots(count, rounds, settings, books)
     return step(activations, target, alive, gate_up, down, first, second, slots)
 
 
@@ -71,6 +74,7 @@ def grouped_normalised_update(
     count: Float[Tensor, " slots"],
     settings: Float[Tensor, " 7"],
     rounds: Int[Tensor, " slots"] | None = None,
+    books: Books | None = None,
 ) -> Float[Tensor, " slots"]:
     """`grouped_mlp_update` of one block between its normalisations; by Triton only.
 
@@ -84,12 +88,13 @@ def grouped_normalised_update(
         count: see there.
         settings: see there.
         rounds: see there.
+        books: see there.
 
     Returns:
-        Each slot's loss before the step.
+        Each slot's loss before the step, as there.
     """
     from esamp.kernels.grouped_mlp_update.adam import Slots
     from esamp.kernels.grouped_mlp_update.triton import step_normalised
 
-    slots = Slots(count, rounds, settings)
+    slots = Slots(count, rounds, settings, books)
     return step_normalised(activations, target, alive, weights, first, second, slots)

@@ -17,6 +17,7 @@ from torch import Tensor
 from esamp.kernels.grouped_mlp.triton import Activations, row_tile
 from esamp.kernels.grouped_mlp_update.back_down import shares
 from esamp.kernels.grouped_mlp_update.gradients import gradient_tile, measure
+from esamp.kernels.grouped_mlp_update.verdict import Books, failed, keep_books, restart
 from esamp.kernels.launch import launch
 from esamp.kernels.primitives import hash_bits, options, precision, rounded
 
@@ -35,11 +36,13 @@ class Slots:
         count: steps of each slot, float32 [slots].
         rounds: steps of the bank since each slot was new, int32 [slots]; None: weights are not rounded stochastically.
         settings: learning rate, β₁, β₂, eps, ln β₁, ln β₂, largest norm of a slot's gradient: float32 [7].
+        books: what the bank keeps of each slot; None: nothing, and no slot is reset.
     """
 
     count: Tensor
     rounds: Tensor | None
     settings: Tensor
+    books: Books | None = None
 
 
 @dataclass(frozen=True)
@@ -58,11 +61,13 @@ def adam_step(
     first: Sequence[Tensor],
     second: Sequence[Tensor],
     norms: Tensor | None,
+    loss: Tensor,
     slots: Slots,
-) -> None:
+) -> Tensor:
     """Step the weights in place: gradients are formed from their factors, clipped by the norm that the parts give.
 
-    Without parts, which is where a slot has more than a tile of rows, they are formed once more before, for the norm.
+    With books they are kept, slots that failed are reset, and the losses returned are NaN where nobody lives. Without
+    parts, which is where a slot has more than a tile of rows, they are formed once more before, for the norm.
     """
     bm, groups, exact = row_tile(activations.lanes), weights[0].shape[0], weights[0].dtype == torch.float32
     heights, widths = tuple(w.shape[1] for w in weights), tuple(w.shape[2] for w in weights)
@@ -77,6 +82,8 @@ def adam_step(
         launch(measure, (groups, sum(strips)), common | own, **options(bm, stages=1))
     own = {"weights": tuple(weights), "first": tuple(first), "second": tuple(second), "norms": norms}
     own |= {"count": slots.count, "rounds": slots.rounds, "settings": slots.settings, "parts": norms.shape[1]}
+    reported = loss if slots.books is None else torch.empty_like(loss)
+    own |= {"loss": loss, "reported": reported} | Books.arguments(slots.books)
     own |= {
         "TILES": tuple(tiles),
         "ONE": activations.lanes <= bm,
@@ -85,6 +92,7 @@ def adam_step(
     }
     # A thread holds its share of a tile of the weight, moments and all; to round it takes registers besides.
     launch(adam, (groups, sum(tiles)), common | own, **options(bm if exact else _TB, stages=1))
+    return reported
 
 
 @triton.jit
@@ -114,9 +122,15 @@ def adam(
     left,
     right,
     norms,
+    loss,
     count,
     rounds,
     settings,
+    starts,
+    row_norm,
+    updates,
+    resets,
+    reported,
     rows,
     lanes,
     parts,
@@ -131,9 +145,20 @@ def adam(
     PARTS: tl.constexpr,
     PRECISION: tl.constexpr,
 ):
-    """One program = (slot, a tile of one weight): its gradient Aᵀ B, clipped, and Adam's step, all in registers."""
+    """One program = (slot, a tile of one weight): its gradient Aᵀ B, clipped, and Adam's step, all in registers.
+
+    With books a slot that has failed gets its start instead, and the first program of a slot writes them.
+    """
     group = tl.program_id(0)
-    if shares(slot, alive, group, rows, lanes, CHUNK) > 0.0:
+    living = shares(slot, alive, group, rows, lanes, CHUNK)
+    fails = False
+    if updates is not None:
+        fails = failed(slot, row_norm, loss, group, rows, lanes, CHUNK)
+        if tl.program_id(1) == 0:
+            keep_books(loss, reported, updates, resets, count, rounds, group, living, fails)
+        if fails:
+            restart(weights, first, second, starts, group, HEIGHTS, WIDTHS, TILES, TA, TB)
+    if (living > 0.0) & (fails == 0):
         cell = tl.arange(0, PARTS)
         norm = tl.sqrt(tl.sum(tl.load(norms + group.to(tl.int64) * parts + cell, mask=cell < parts, other=0.0), 0))
         steps = tl.load(count + group)

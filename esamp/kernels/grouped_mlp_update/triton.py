@@ -11,7 +11,7 @@ gradient itself. It is formed twice, tile by tile in registers: for its norm, wh
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import triton
@@ -67,8 +67,7 @@ def step(
     contiguous(*first, *second, slots.count, slots.settings)
     factors, norms, loss = backward(activations, target, alive, gate_up, down, slots)
     weights = [weight for pair in zip(gate_up, down, strict=True) for weight in pair]
-    adam_step(activations, alive.contiguous(), weights, factors, first, second, norms, slots)
-    return loss
+    return adam_step(activations, alive.contiguous(), weights, factors, first, second, norms, loss, slots)
 
 
 def step_normalised(
@@ -93,9 +92,10 @@ def step_normalised(
         _normalised_top(activations, target.contiguous(), alive, scale, bias),
     )
     # A vector is a matrix of one row, and 1 · b a product like the others.
-    weights, first, second = ([v.unsqueeze(1) if v.dim() == 2 else v for v in vs] for vs in (weights, first, second))
-    adam_step(activations, alive, weights, factors, first, second, norms, slots)
-    return loss
+    weights, first, second = (_matrices(tensors, 2) for tensors in (weights, first, second))
+    if slots.books is not None:
+        slots = replace(slots, books=replace(slots.books, starts=_matrices(slots.books.starts, 1)))
+    return adam_step(activations, alive, weights, factors, first, second, norms, loss, slots)
 
 
 def backward(
@@ -170,6 +170,11 @@ def _through(
             launch(back_gate_up, (groups, wide), common | own | {"cell": cell}, **warps)
             error, cell = below, cell + wide
     return factors, norms if measured else None, loss
+
+
+def _matrices(tensors: Sequence[Tensor], vector: int) -> list[Tensor]:
+    """Tensors of `vector` dimensions as matrices of one row; the others are some already."""
+    return [tensor.unsqueeze(vector - 1) if tensor.dim() == vector else tensor for tensor in tensors]
 
 
 def _empty_like(tensor: Tensor, *shape: int) -> Tensor:

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 from typing_extensions import override
 
-from esamp import explorer, policy
+from esamp import policy
 from esamp.callbacks import Callback, StepRecord
 from esamp.candidates import Filters
 from esamp.checks import check_integer
@@ -26,6 +26,7 @@ from esamp.explorer import Explorer
 from esamp.head import Head
 from esamp.policy import Fused
 from esamp.sampler import ESampSampler
+from esamp.step import by_group
 from esamp.studies.speed.pairs import Clock
 from esamp.studies.speed.turns import take_turns, twin
 
@@ -174,10 +175,9 @@ def _watched(sampler: ESampSampler) -> Generator[None]:
     distiller, fusion = type(sampler.distiller), type(sampler.fusion)
     seams: list[tuple[Any, str, str]] = [
         (Filters, "select", "filters"),
-        (explorer, "masked_log_softmax", "softmax"),
-        (explorer, "kl_divergence", "softmax"),
-        (explorer, "error_norm", "softmax"),
-        (policy, "masked_log_softmax", "softmax"),
+        (by_group, "tilted_log_softmax", "softmax"),
+        (by_group, "error_norm", "softmax"),
+        (policy, "plain_distribution", "softmax"),
         (Fused, "draw", "draw"),
         (History, "write", "history"),
         (distiller, "forward", "predict"),
