@@ -19,7 +19,7 @@ os.environ.setdefault("TRITON_DEFAULT_FP_FUSION", "1")
 import torch
 import triton
 
-from esamp.kernels.ahead import TARGETS, WIDEST, report
+from esamp.kernels.ahead import TARGETS, is_wide, report
 from esamp.kernels.listing import launches
 
 
@@ -40,7 +40,7 @@ def main() -> None:
         cells = []
         for target in TARGETS.values():
             got = report(launch, target)
-            flaws = [f"{got.spills} spilled"] * (got.spills > 0) + [f"{got.widest} bits"] * (got.widest < WIDEST)
+            flaws = [f"{got.spills} spilled"] * (got.spills > 0) + [f"{got.widest} bits"] * (not is_wide(name, got))
             flaws += ["too large"] * (got.shared > target.shared)
             flawed |= bool(flaws)
             cells.append(" ".join([f"{got.registers} / {got.shared / 1024:.1f}", *flaws]))

@@ -38,8 +38,8 @@ def philox(
     c0, c1, c2, c3 = counter
     k0, k1 = key
     for _ in range(_ROUNDS):
-        # A 32x32-bit product fills int64 and may wrap to negative. Of every word only the lower half counts; what is
-        # above it is cut off before the word is multiplied again.
+        # A 32x32-bit product fills int64 and may wrap to negative. Of every word only the lower half counts; what
+        # stands above it is cut off before the word is multiplied again.
         low, high = c0 * _MULTIPLIERS[0], c2 * _MULTIPLIERS[1]
         c0, c1, c2, c3 = ((high >> 32) ^ c1 ^ k0) & _WORD, high, ((low >> 32) ^ c3 ^ k1) & _WORD, low
         k0, k1 = (k0 + _WEYL[0]) & _WORD, (k1 + _WEYL[1]) & _WORD

@@ -52,7 +52,8 @@ def by_kernel(
     """Ids, logits and mask of what min-p leaves, narrowed by top-k or top-p, not both; None: too long a list."""
     ids, reference, mask, count, log_mass = min_p_candidates(logits, temperature, min_p, _LISTED)
     if top_k is None and (top_p is None or top_p >= 1.0):
-        width = max(count.tolist(), default=0)  # the host waits for it
+        # The host waits for it. Of a row of NaN nothing is kept; it has a place all the same.
+        width = max(1, *count.tolist()) if len(count) else 0
         if width > _LISTED:
             return None
         return ids[:, :width], reference[:, :width], mask[:, :width]

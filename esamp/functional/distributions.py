@@ -33,7 +33,7 @@ def kl_divergence(
 
     A place that is empty in `log_probs` (p = 0) adds nothing.
     """
-    gap = torch.where(log_probs == -torch.inf, 0.0, log_probs - reference)
+    gap = (log_probs - reference).masked_fill(log_probs == -torch.inf, 0.0)
     return (log_probs.exp() * gap).sum(dim=-1)
 
 
@@ -51,7 +51,6 @@ def tilted_log_softmax(
         mask: False in empty places.
         temperature: T of each row.
     """
-    empty = ~mask
-    both = torch.stack([logits, reference]).div_(temperature).masked_fill_(empty, -torch.inf).log_softmax(dim=-1)
-    gap = (both[0] - both[1]).masked_fill_(empty, 0.0)
-    return both[0], gap.mul_(both[0].exp()).sum(dim=-1)
+    both = torch.stack([logits, reference]).div_(temperature).masked_fill_(~mask, -torch.inf).log_softmax(dim=-1)
+    log_probs, before = both
+    return log_probs, kl_divergence(log_probs, before)

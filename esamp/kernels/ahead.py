@@ -24,11 +24,14 @@ from triton.runtime.jit import create_function_from_signature
 from esamp.kernels.launch import Launch
 from esamp.kernels.primitives import amd_options
 
-__all__ = ["TARGETS", "WIDEST", "Report", "Target", "report", "specialisation"]
+__all__ = ["TARGETS", "WIDEST", "Report", "Target", "is_wide", "report", "specialisation"]
 
 
 WIDEST = 128
-"""Bits that the widest load of a kernel must have."""
+"""Bits that the widest load of a kernel must have, where the layout allows it."""
+
+# Rows of candidate lists start anywhere.
+_NARROW = ("distribute", "pick")
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,11 @@ class Report:
     spills: int
     shared: int
     widest: int
+
+
+def is_wide(name: str, got: Report) -> bool:
+    """The kernel of this name in the listing loads as much at once as its tensors allow."""
+    return got.widest >= WIDEST or name.partition(" ")[0] in _NARROW
 
 
 def specialisation(launch: Launch, target: Target) -> tuple[dict[str, Any], list[Any], dict[str, Any]]:

@@ -31,11 +31,13 @@ class _Judgement:
     Attributes:
         sound: rows that may be learnt from.
         broken: groups that are reset.
+        given: hᴸ as the engine gave it.
         deep: hᴸ by group.
     """
 
     sound: Bool[Tensor, " rows"] | None
     broken: Bool[Tensor, " groups"] | None
+    given: Float[Tensor, "rows d"]
     deep: Float[Tensor, "groups lanes d"]
 
 
@@ -79,7 +81,7 @@ class ByGroup(StepMaths[_Judgement]):
         reference: Float[Tensor, "rows vocab"],
         strength: Strength,
     ) -> tuple[Fused, _Judgement]:
-        rows, layout, deep = taken.rows, self._layout(taken.rows), deep.float()
+        rows, layout, given, deep = taken.rows, self._layout(taken.rows), deep, deep.float()
         grouped = layout.scatter(deep)
         predicted = layout.gather(self.bank.distiller.revise(prediction.predicted, grouped))
         norm = error_norm(deep, predicted)
@@ -95,7 +97,7 @@ class ByGroup(StepMaths[_Judgement]):
         context = Context(rows, deep, predicted, self._effective(strength.beta, rows, broken), strength.temperature)
         candidates, logits = self._tilting(context, reference)
         log_probs, kl = tilted_log_softmax(logits, candidates.reference, candidates.mask, strength.temperature)
-        return Fused(candidates, logits, log_probs, norm, kl), _Judgement(sound, broken, grouped)
+        return Fused(candidates, logits, log_probs, norm, kl), _Judgement(sound, broken, given, grouped)
 
     @override
     def learn(
@@ -107,12 +109,13 @@ class ByGroup(StepMaths[_Judgement]):
         tokens: Int[Tensor, " rows"],
         alive: Bool[Tensor, " rows"] | None,
     ) -> Float[Tensor, " groups"]:
-        layout, deep = self._layout(taken.rows), deep.float()
+        layout, given, deep = self._layout(taken.rows), deep, deep.float()
         target = self.bank.distiller.target(deep, tokens)
         usable = judgement.sound if alive is None else alive if judgement.sound is None else judgement.sound & alive
         if usable is None or surely_all(usable):
             usable, weight = layout.everyone, layout.weight
-            wanted = judgement.deep if target is deep else layout.scatter(target)
+            known = target is deep and given is judgement.given
+            wanted = judgement.deep if known else layout.scatter(target)
         else:
             wanted, weight = _living(layout, target, usable)
         # The distiller gets the tensor that it predicted from, and may remember what it made of it.

@@ -29,6 +29,8 @@ from esamp.testing.operations import Operations, operations
 __all__ = ["Floors", "StepSizes", "count_step", "step_floors"]
 
 _FILTERS = Filters(min_p=0.05)
+# Logits spread so far that few tokens of each row survive.
+_SHARPNESS = 8.0
 # The first step warms up, and the second may still make what holds until rows leave.
 _STEPS = 3
 
@@ -72,7 +74,7 @@ def count_step(
         order: seats of the rows, slot · lanes + lane.
         weigh: runs a launch and returns its bytes.
     """
-    head = Head(_gaussian(sizes.vocabulary, sizes.d) * 3 * sizes.d**-0.5)
+    head = Head(_gaussian(sizes.vocabulary, sizes.d) * _SHARPNESS * sizes.d**-0.5)
     rows = Rows.of_prompts(torch.arange(sizes.groups), torch.full((sizes.groups, sizes.lanes), 0.25))
     rows = rows if torch.equal(order, torch.arange(len(rows))) else rows[order]
     policy = _policy(distiller, head, sizes)

@@ -55,7 +55,7 @@ def _run(reference: Tensor, mask: Tensor, temperature: Tensor, own: dict[str, An
         "temperature": temperature.reshape(-1).contiguous(),
     }
     arguments |= own | {"log_probs": log_probs, "rows": rows, "width": width, "pitch": pitch}
-    launch(distribute, (rows,), arguments | {"CHUNK": _CHUNK, "BC": _CANDIDATES}, num_warps=4)
+    launch(distribute, (rows,), arguments | {"CHUNK": _CHUNK, "BC": _CANDIDATES}, num_warps=1)
     return log_probs
 
 

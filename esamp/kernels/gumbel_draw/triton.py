@@ -37,7 +37,7 @@ def run(log_probs: Tensor, ids: Tensor | None, seed: int, sample: Tensor, step: 
         "width": width,
         "BC": _CANDIDATES,
     }
-    launch(pick, (rows,), arguments, num_warps=4)
+    launch(pick, (rows,), arguments, num_warps=1)
     return place
 
 

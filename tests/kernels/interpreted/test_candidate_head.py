@@ -12,7 +12,7 @@ from torch import Tensor
 
 from esamp.draw import gumbel_noise, philox
 from esamp.kernels.candidate_head import candidate_draw, candidate_logits, candidate_mix, reference
-from esamp.kernels.candidate_head.triton import gumbel
+from esamp.kernels.noise import gumbel
 from tests.kernels.interpreted.banks import gaussian
 
 # Dot products are float32 whatever W is, and W is the same on both sides: (dtype, atol, rtol).

@@ -21,6 +21,12 @@ from tests.properties.bank import WIDTH, grid, of, step
 _SIZES = Sizes(d=192, inner=64, slots=2, lanes=3, vocabulary=500, width=16, head=torch.float32, unused=1)
 
 
+@pytest.fixture(autouse=True)
+def triton(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kernels are chosen; nothing is poisoned, which would be counted."""
+    monkeypatch.setenv("ESAMP_KERNELS", "triton")
+
+
 @pytest.mark.parametrize("weights", [torch.float32, torch.bfloat16], ids=str)
 def test_launches_and_bytes_of_a_step(weights: torch.dtype) -> None:
     trial = Trial(Sizes(**{**_SIZES.__dict__, "weights": weights}), "cpu")
@@ -77,7 +83,8 @@ def test_everything_that_an_explorers_step_asks_of_the_device(
 
 @pytest.mark.parametrize("make", [lambda: MLPDistiller(width=64), lambda: LowRankDistiller(rank=32)])
 def test_bytes_of_an_explorers_step(make: Callable[[], Distiller]) -> None:
-    sizes = StepSizes(d=96, vocabulary=500, groups=2, lanes=3)
+    # So large a vocabulary that lists of 512 places are nothing beside it.
+    sizes = StepSizes(d=128, vocabulary=16_000, groups=2, lanes=3)
     counted = count_step(make(), sizes, torch.arange(6), weigh)
     floors = step_floors(make(), sizes)
     assert counted["begin"].bytes + counted["fuse"].bytes < 1.3 * floors.before
