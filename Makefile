@@ -6,7 +6,7 @@ export HF_HUB_OFFLINE := 1
 export TOKENIZERS_PARALLELISM := false
 export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: setup demo test check format docs gpu clean
+.PHONY: setup demo test check format docs api gpu clean
 
 setup: $(VENV)/.stamp-dev
 
@@ -44,6 +44,10 @@ format: setup
 
 docs: setup
 	$(BIN)/mkdocs build --quiet
+
+# Records the public surface anew, when a change of it is meant.
+api: setup
+	PYTHONPATH=. $(BIN)/python tests/api/surface.py
 
 gpu: setup
 	$(BIN)/python -m pytest -m gpu tests/gpu

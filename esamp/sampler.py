@@ -197,7 +197,7 @@ class ESampSampler(InsideGenerate, Sampler):
             top_n_sigma,
             filter_temperature,
         )
-        recipe = self.recipe()
+        recipe = self._recipe()
         request = recipe.request(
             prompts,
             n=n,
@@ -218,11 +218,11 @@ class ESampSampler(InsideGenerate, Sampler):
     @override
     def describe(self, filters: Filters | None = None) -> str:
         """The pipeline of one decode step, in order, a line a stage."""
-        stages = self.recipe().stages(filters or Filters(min_p=0.05))
+        stages = self._recipe().stages(filters or Filters(min_p=0.05))
         return "\n".join(f"{number}. {stage}" for number, stage in enumerate(stages, 1))
 
     @override
-    def recipe(self) -> Recipe:
+    def _recipe(self) -> Recipe:
         """The model, and the parts as they are now."""
         return Recipe(
             self.engine,
