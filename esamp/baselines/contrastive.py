@@ -69,12 +69,12 @@ class ContrastiveSampler(PolicySampler):
         draw: TokenDraw | type[TokenDraw] | str = "gumbel",
     ) -> None:
         super().__init__(model, tokenizer, draw=draw)
-        self.expert_weight = check_number("expert_weight", expert_weight, low=0, low_open=True)
-        self.amateur_weight = check_number("amateur_weight", amateur_weight, low=0)
-        self.alpha = check_number("alpha", alpha, low=0, high=1, high_open=True)
-        self.amateur_temperature = check_number("amateur_temperature", amateur_temperature, low=0, low_open=True)
+        self.expert_weight: float = check_number("expert_weight", expert_weight, low=0, low_open=True)
+        self.amateur_weight: float = check_number("amateur_weight", amateur_weight, low=0)
+        self.alpha: float = check_number("alpha", alpha, low=0, high=1, high_open=True)
+        self.amateur_temperature: float = check_number("amateur_temperature", amateur_temperature, low=0, low_open=True)
         loaded = load(amateur, device=self.engine.device)[0] if isinstance(amateur, str | Path) else amateur
-        self.amateur = HuggingFaceEngine(loaded, tokenizer)
+        self.amateur: HuggingFaceEngine = HuggingFaceEngine(loaded, tokenizer)
         if self.amateur.head.vocabulary != self.engine.head.vocabulary:
             raise ValueError(
                 f"amateur must have the model's vocabulary of {self.engine.head.vocabulary} tokens, got one of "

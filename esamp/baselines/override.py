@@ -69,9 +69,9 @@ class OverrideSampler(PolicySampler):
         draw: TokenDraw | type[TokenDraw] | str = "gumbel",
     ) -> None:
         super().__init__(model, tokenizer, draw=draw)
-        self.strength = check_number("strength", strength, low=0)
-        self.rank = check_integer("rank", rank, low=1)
-        self.lr = check_number("lr", lr, low=0)
+        self.strength: float = check_number("strength", strength, low=0)
+        self.rank: int = check_integer("rank", rank, low=1)
+        self.lr: float = check_number("lr", lr, low=0)
 
     @override
     def method(self) -> Method:

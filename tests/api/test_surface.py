@@ -10,6 +10,6 @@ from tests.api.surface import SNAPSHOT, surface
 def test_the_public_surface_is_the_recorded_one() -> None:
     recorded, found = (text.splitlines() for text in (SNAPSHOT.read_text(), surface()))
     changed = [line for line in difflib.ndiff(recorded, found) if line[0] in "+-"]
-    assert not changed, "the public surface changed; if it is meant, `make api` and a line in CHANGELOG.md:\n" + "\n".join(
-        changed
+    assert not changed, (
+        "the public surface changed; if it is meant, `make api` and a line in CHANGELOG.md:\n" + "\n".join(changed)
     )

@@ -81,7 +81,7 @@ class DecodeLoop:
         self.engine = engine
         self.policy = policy
         self.batch = batch
-        self.history = History(batch.beta.numel(), batch.groups, batch.max_new_tokens, engine.device)
+        self.history: History = History(batch.beta.numel(), batch.groups, batch.max_new_tokens, engine.device)
         self._seats = Rows.of_prompts(*(t.to(engine.device) for t in (batch.group, batch.beta, batch.first_sample)))
         taken = torch.arange(batch.n) < batch.counts.unsqueeze(1)
         self._place = taken.flatten().nonzero().squeeze(1).to(engine.device)
