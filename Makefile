@@ -6,7 +6,7 @@ export HF_HUB_OFFLINE := 1
 export TOKENIZERS_PARALLELISM := false
 export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: setup demo test check format docs api gpu clean
+.PHONY: setup demo test check format docs api package gpu clean
 
 setup: $(VENV)/.stamp-dev
 
@@ -45,6 +45,10 @@ format: setup
 
 docs: setup
 	$(BIN)/mkdocs build --quiet
+
+# Builds what would be published, and uses it in an environment of its own.
+package: setup
+	$(BIN)/python .ci/package.py
 
 # Records the public surface anew, when a change of it is meant.
 api: setup

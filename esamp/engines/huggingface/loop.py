@@ -15,6 +15,7 @@ from esamp.draws import GumbelDraw, TokenDraw
 from esamp.engines.huggingface.cache import expand, keep_rows, order_of_kept
 from esamp.engines.huggingface.engine import HuggingFaceEngine
 from esamp.engines.huggingface.history import History
+from esamp.engines.huggingface.padding import left_padded
 from esamp.engines.huggingface.supervisor import Supervisor
 from esamp.engines.huggingface.taps import Taps, evaluation_mode
 from esamp.policy import DecodePolicy
@@ -155,15 +156,9 @@ class DecodeLoop:
 
     @torch.no_grad()
     def _prefill(self) -> None:
-        longest = max(len(ids) for ids in self.batch.prompts)
-        shape = (len(self.batch.prompts), longest + self.batch.max_new_tokens)
-        self._mask = torch.ones(shape, dtype=torch.int64, device=self.engine.device)
-        ids = torch.zeros(len(self.batch.prompts), longest, dtype=torch.int64, device=self.engine.device)
-        for row, prompt in enumerate(self.batch.prompts):
-            self._mask[row, : longest - len(prompt)] = 0
-            ids[row, longest - len(prompt) :] = torch.tensor(prompt)
-        self._length = longest
-        logits, self._cache = self.engine.forward(ids, self._mask[:, :longest], None)
+        ids, self._mask = left_padded(self.batch.prompts, self.batch.max_new_tokens, self.engine.device)
+        self._length = ids.shape[1]
+        logits, self._cache = self.engine.forward(ids, self._mask[:, : self._length], None)
         if self.batch.learn_prompt:
             self._learn_prompt(ids)
         prompt = self._place // self.batch.n
