@@ -6,7 +6,7 @@ export HF_HUB_OFFLINE := 1
 export TOKENIZERS_PARALLELISM := false
 export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: setup demo test check format docs gpu clean
+.PHONY: setup demo test check format docs api package gpu clean
 
 setup: $(VENV)/.stamp-dev
 
@@ -36,6 +36,7 @@ check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/pyright
+	$(BIN)/python tests/api/typed.py 98
 	$(BIN)/lint-imports
 
 format: setup
@@ -44,6 +45,14 @@ format: setup
 
 docs: setup
 	$(BIN)/mkdocs build --quiet
+
+# Builds what would be published, and uses it in an environment of its own.
+package: setup
+	$(BIN)/python .ci/package.py
+
+# Records the public surface anew, when a change of it is meant.
+api: setup
+	PYTHONPATH=. $(BIN)/python tests/api/surface.py
 
 gpu: setup
 	$(BIN)/python -m pytest -m gpu tests/gpu

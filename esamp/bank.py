@@ -12,6 +12,7 @@ from esamp.checks import check_shape
 from esamp.distillers.base import Distiller
 from esamp.functional import surely_all, surely_finite
 from esamp.fusion.base import NoveltyFusion, Texts
+from esamp.head import Head
 from esamp.llm import FrozenLLM
 
 __all__ = ["Bank"]
@@ -45,15 +46,16 @@ class Bank:
         texts: Texts = tuple[str],
         domains: Int[Tensor, " groups"] | None = None,
     ) -> None:
-        head = self.head = llm.head
+        self.head: Head = llm.head
+        head = self.head
         device = head.weight.device
         self.groups = groups
-        self.distiller = copy.deepcopy(distiller)
+        self.distiller: Distiller = copy.deepcopy(distiller)
         self.distiller.bind(llm)
         self.distiller.setup(head.weight.shape[1], groups, device)
         if domains is not None:
             self.distiller.assign_domains(domains.to(device))
-        self.fusion = fusion.attach(head.weight.shape[1], groups, texts, device)
+        self.fusion: NoveltyFusion = fusion.attach(head.weight.shape[1], groups, texts, device)
         self.updates: Int[Tensor, " groups"] = torch.zeros(groups, dtype=torch.int64, device=device)
         self.resets: Int[Tensor, " groups"] = torch.zeros(groups, dtype=torch.int64, device=device)
 

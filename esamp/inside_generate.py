@@ -26,7 +26,7 @@ class InsideGenerate(ABC):
     """A sampler that transformers can call as one of its own decoding methods."""
 
     @abstractmethod
-    def recipe(self) -> Recipe:
+    def _recipe(self) -> Recipe:
         """The model, and the parts as they are now."""
 
     def __call__(
@@ -53,7 +53,7 @@ class InsideGenerate(ABC):
             TypeError: an argument is of the wrong type.
             ValueError: something is asked for that ESamp refuses; the message names it.
         """
-        recipe = self.recipe()
+        recipe = self._recipe()
         call = GenerateCall(
             recipe.engine,
             model,

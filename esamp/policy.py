@@ -16,7 +16,7 @@ from esamp.draws.base import Drawing
 from esamp.kernels.distribution import plain_distribution
 from esamp.rows import Rows
 
-__all__ = ["DecodePolicy", "Drawn", "Fused", "PlainPolicy"]
+__all__ = ["DecodePolicy", "Drawn", "Fused", "PlainPolicy", "UndistilledPolicy"]
 
 
 @dataclass(frozen=True)
@@ -101,9 +101,8 @@ class DecodePolicy(ABC):
         """How often each group was reset because its loss or prediction was not finite."""
 
 
-@final
-class PlainPolicy(DecodePolicy):
-    """Plain sampling from the filtered logits: what every other method is measured against.
+class UndistilledPolicy(DecodePolicy):
+    """A policy without a distiller: it sees no prompt, has no loss, and nothing of it is ever reset.
 
     Args:
         filters: temperature, top-k, top-p, min-p.
@@ -113,22 +112,6 @@ class PlainPolicy(DecodePolicy):
     def __init__(self, filters: Filters, groups: int = 1) -> None:
         self.filters = filters
         self.groups = groups
-        self._temperatures = Temperatures(filters)
-        self._temperature: Tensor | None = None
-        self._nothing: tuple[Tensor, Tensor] | None = None
-
-    @override
-    def begin(self, shallow: Float[Tensor, "rows d"], rows: Rows) -> None:
-        self._temperature = self._temperatures.at(rows.step)
-
-    @override
-    def fuse(self, deep: Float[Tensor, "rows d"], reference: Float[Tensor, "rows vocab"]) -> Fused:
-        temperature = self._temperature
-        if temperature is None:
-            raise RuntimeError("PlainPolicy.fuse was called before begin; the order of a step is begin, fuse, learn")
-        candidates = self.filters.select(reference.float(), temperature)
-        log_probs = plain_distribution(candidates.reference, candidates.mask, temperature)
-        return Fused(candidates, candidates.reference, log_probs, *self._no_diagnostics(log_probs))
 
     @override
     def learn(
@@ -150,12 +133,6 @@ class PlainPolicy(DecodePolicy):
     ) -> None:
         pass
 
-    def _no_diagnostics(self, log_probs: Tensor) -> tuple[Tensor, Tensor]:
-        """Error norm and divergence of a step without a prediction: made once for so many rows."""
-        if self._nothing is None or len(self._nothing[0]) != len(log_probs):
-            self._nothing = log_probs.new_full((len(log_probs),), torch.nan), log_probs.new_zeros(len(log_probs))
-        return self._nothing
-
     @override
     def losses(self) -> Float[Tensor, " groups"]:
         return torch.full((self.groups,), torch.nan)
@@ -163,3 +140,38 @@ class PlainPolicy(DecodePolicy):
     @override
     def resets(self) -> Int[Tensor, " groups"]:
         return torch.zeros(self.groups, dtype=torch.int64)
+
+
+@final
+class PlainPolicy(UndistilledPolicy):
+    """Plain sampling from the filtered logits: what every other method is measured against.
+
+    Args:
+        filters: temperature, top-k, top-p, min-p.
+        groups: number of groups, for the shape of its diagnostics.
+    """
+
+    def __init__(self, filters: Filters, groups: int = 1) -> None:
+        super().__init__(filters, groups)
+        self._temperatures = Temperatures(filters)
+        self._temperature: Tensor | None = None
+        self._nothing: tuple[Tensor, Tensor] | None = None
+
+    @override
+    def begin(self, shallow: Float[Tensor, "rows d"], rows: Rows) -> None:
+        self._temperature = self._temperatures.at(rows.step)
+
+    @override
+    def fuse(self, deep: Float[Tensor, "rows d"], reference: Float[Tensor, "rows vocab"]) -> Fused:
+        temperature = self._temperature
+        if temperature is None:
+            raise RuntimeError("PlainPolicy.fuse was called before begin; the order of a step is begin, fuse, learn")
+        candidates = self.filters.select(reference.float(), temperature)
+        log_probs = plain_distribution(candidates.reference, candidates.mask, temperature)
+        return Fused(candidates, candidates.reference, log_probs, *self._no_diagnostics(log_probs))
+
+    def _no_diagnostics(self, log_probs: Tensor) -> tuple[Tensor, Tensor]:
+        """Error norm and divergence of a step without a prediction: made once for so many rows."""
+        if self._nothing is None or len(self._nothing[0]) != len(log_probs):
+            self._nothing = log_probs.new_full((len(log_probs),), torch.nan), log_probs.new_zeros(len(log_probs))
+        return self._nothing

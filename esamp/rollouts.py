@@ -40,7 +40,7 @@ class ESampRollouts:
     """
 
     def __init__(self, seed: int = 0, **parts: Any) -> None:
-        self.seed = check_integer("seed", seed, low=0, high=MAX_SEED)
+        self.seed: int = check_integer("seed", seed, low=0, high=MAX_SEED)
         self.parts = parts
         self._calls = 0
 

@@ -82,18 +82,18 @@ class ESampSampler(InsideGenerate, Sampler):
         domains: Sharing | type[Sharing] | str | None = None,
         learn_prompt: bool = False,
     ) -> None:
-        self.distiller = distillers.build(distiller)
-        self.fusion = fusions.build(fusion)
+        self.distiller: Distiller = distillers.build(distiller)
+        self.fusion: NoveltyFusion = fusions.build(fusion)
         self.scheduler = schedulers.build(scheduler)
-        self.draw = draws.build(draw)
-        self.beta = beta if callable(beta) else check_beta(beta)
-        self.warmup = check_integer("warmup", warmup, low=1, hint="an untrained distiller is noise")
-        self.filtering = check_choice("filtering", filtering, ("post-filter", "pre-filter"))
-        self.sharing = sharings.build(sharing)
-        self.domains = None if domains is None else sharings.build(domains)
-        self.learn_prompt = check_flag("learn_prompt", learn_prompt)
-        self.engine = HuggingFaceEngine(model, tokenizer)
-        self.scheduler = self.scheduler.bind(self.engine.device)
+        self.draw: TokenDraw = draws.build(draw)
+        self.beta: float | Schedule = beta if callable(beta) else check_beta(beta)
+        self.warmup: int = check_integer("warmup", warmup, low=1, hint="an untrained distiller is noise")
+        self.filtering: str = check_choice("filtering", filtering, ("post-filter", "pre-filter"))
+        self.sharing: Sharing = sharings.build(sharing)
+        self.domains: Sharing | None = None if domains is None else sharings.build(domains)
+        self.learn_prompt: bool = check_flag("learn_prompt", learn_prompt)
+        self.engine: HuggingFaceEngine = HuggingFaceEngine(model, tokenizer)
+        self.scheduler: OverlapScheduler = self.scheduler.bind(self.engine.device)
         self._check_fits()
 
     @classmethod
@@ -217,7 +217,7 @@ class ESampSampler(InsideGenerate, Sampler):
             top_n_sigma,
             filter_temperature,
         )
-        recipe = self.recipe()
+        recipe = self._recipe()
         request = recipe.request(
             prompts,
             n=n,
@@ -238,11 +238,11 @@ class ESampSampler(InsideGenerate, Sampler):
     @override
     def describe(self, filters: Filters | None = None) -> str:
         """The pipeline of one decode step, in order, a line a stage."""
-        stages = self.recipe().stages(filters or Filters(min_p=0.05))
+        stages = self._recipe().stages(filters or Filters(min_p=0.05))
         return "\n".join(f"{number}. {stage}" for number, stage in enumerate(stages, 1))
 
     @override
-    def recipe(self) -> Recipe:
+    def _recipe(self) -> Recipe:
         """The model, and the parts as they are now."""
         return Recipe(
             self.engine,

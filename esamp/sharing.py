@@ -66,7 +66,7 @@ class ByKey(Sharing):
     """
 
     def __init__(self, keys: Sequence[Hashable]) -> None:
-        self.keys = list(keys)
+        self.keys: list[Hashable] = list(keys)
 
     @override
     def groups(self, texts: Sequence[str]) -> list[int]:
@@ -90,7 +90,7 @@ class BySimilarity(Sharing):
 
     def __init__(self, embed: Callable[[Sequence[str]], Float[Tensor, "texts d"]], threshold: float = 0.7) -> None:
         self.embed = embed
-        self.threshold = check_number("threshold", threshold, low=-1, high=1)
+        self.threshold: float = check_number("threshold", threshold, low=-1, high=1)
 
     @override
     def groups(self, texts: Sequence[str]) -> list[int]:

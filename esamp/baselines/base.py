@@ -48,8 +48,8 @@ class PolicySampler(Sampler):
         *,
         draw: TokenDraw | type[TokenDraw] | str = "gumbel",
     ) -> None:
-        self.engine = HuggingFaceEngine(model, tokenizer)
-        self.draw = draws.build(draw)
+        self.engine: HuggingFaceEngine = HuggingFaceEngine(model, tokenizer)
+        self.draw: TokenDraw = draws.build(draw)
 
     @abstractmethod
     def method(self) -> Method:

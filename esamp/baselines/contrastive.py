@@ -24,7 +24,7 @@ from esamp.engines.huggingface.padding import left_padded
 from esamp.engines.huggingface.taps import evaluation_mode
 from esamp.functional import kl_divergence, masked_log_softmax
 from esamp.generation import Method
-from esamp.policy import DecodePolicy, Fused
+from esamp.policy import DecodePolicy, Fused, UndistilledPolicy
 from esamp.request import Request
 from esamp.rows import Rows
 from esamp.samplers import samplers
@@ -69,12 +69,12 @@ class ContrastiveSampler(PolicySampler):
         draw: TokenDraw | type[TokenDraw] | str = "gumbel",
     ) -> None:
         super().__init__(model, tokenizer, draw=draw)
-        self.expert_weight = check_number("expert_weight", expert_weight, low=0, low_open=True)
-        self.amateur_weight = check_number("amateur_weight", amateur_weight, low=0)
-        self.alpha = check_number("alpha", alpha, low=0, high=1, high_open=True)
-        self.amateur_temperature = check_number("amateur_temperature", amateur_temperature, low=0, low_open=True)
+        self.expert_weight: float = check_number("expert_weight", expert_weight, low=0, low_open=True)
+        self.amateur_weight: float = check_number("amateur_weight", amateur_weight, low=0)
+        self.alpha: float = check_number("alpha", alpha, low=0, high=1, high_open=True)
+        self.amateur_temperature: float = check_number("amateur_temperature", amateur_temperature, low=0, low_open=True)
         loaded = load(amateur, device=self.engine.device)[0] if isinstance(amateur, str | Path) else amateur
-        self.amateur = HuggingFaceEngine(loaded, tokenizer)
+        self.amateur: HuggingFaceEngine = HuggingFaceEngine(loaded, tokenizer)
         if self.amateur.head.vocabulary != self.engine.head.vocabulary:
             raise ValueError(
                 f"amateur must have the model's vocabulary of {self.engine.head.vocabulary} tokens, got one of "
@@ -130,12 +130,12 @@ class _Step:
 
 
 @final
-class _ContrastPolicy(DecodePolicy):
+class _ContrastPolicy(UndistilledPolicy):
     """Decodes the amateur beside the expert: the same tokens, its rows known by their seats (prompt, sample)."""
 
     def __init__(self, recipe: ContrastiveSampler, filters: Filters, batch: Batch) -> None:
+        super().__init__(filters, batch.groups)
         self.recipe = recipe
-        self.filters = filters
         self.batch = batch
         self._cache: Any = None
         self._length = max(len(ids) for ids in batch.prompts)
@@ -199,25 +199,6 @@ class _ContrastPolicy(DecodePolicy):
     ) -> None:
         self._seats, self._tokens = self._current("learn").seat, tokens
         self._step = None
-
-    @override
-    def prefill(
-        self,
-        shallow: Float[Tensor, "rows d"],
-        deep: Float[Tensor, "rows d"],
-        tokens: Int[Tensor, " rows"],
-        rows: Rows,
-        alive: Bool[Tensor, " rows"],
-    ) -> None:
-        pass
-
-    @override
-    def losses(self) -> Float[Tensor, " groups"]:
-        return torch.full((self.batch.groups,), torch.nan)
-
-    @override
-    def resets(self) -> Int[Tensor, " groups"]:
-        return torch.zeros(self.batch.groups, dtype=torch.int64)
 
     def _current(self, call: str) -> _Step:
         if self._step is None:

@@ -20,7 +20,7 @@ from esamp.draws import TokenDraw
 from esamp.engines.huggingface.loop import Batch
 from esamp.functional import kl_divergence, masked_log_softmax
 from esamp.generation import Method
-from esamp.policy import DecodePolicy, Fused
+from esamp.policy import DecodePolicy, Fused, UndistilledPolicy
 from esamp.request import Request
 from esamp.rows import Rows
 from esamp.samplers import samplers
@@ -69,9 +69,9 @@ class OverrideSampler(PolicySampler):
         draw: TokenDraw | type[TokenDraw] | str = "gumbel",
     ) -> None:
         super().__init__(model, tokenizer, draw=draw)
-        self.strength = check_number("strength", strength, low=0)
-        self.rank = check_integer("rank", rank, low=1)
-        self.lr = check_number("lr", lr, low=0)
+        self.strength: float = check_number("strength", strength, low=0)
+        self.rank: int = check_integer("rank", rank, low=1)
+        self.lr: float = check_number("lr", lr, low=0)
 
     @override
     def method(self) -> Method:
@@ -145,15 +145,14 @@ class _Step:
 
 
 @final
-class _OverridePolicy(DecodePolicy):
+class _OverridePolicy(UndistilledPolicy):
     """Reads head i - 1 and teaches head i; heads lie as [prompts, each]."""
 
     def __init__(self, heads: ReweightingHeads, each: int, strength: float, filters: Filters, groups: int) -> None:
+        super().__init__(filters, groups)
         self.heads = heads
         self.each = each
         self.strength = strength
-        self.filters = filters
-        self.groups = groups
         self._step: _Step | None = None
         self._losses = torch.full((groups,), torch.nan)
 
@@ -197,23 +196,8 @@ class _OverridePolicy(DecodePolicy):
         self._losses = losses.view(self.groups, self.each).nanmean(dim=-1)
 
     @override
-    def prefill(
-        self,
-        shallow: Float[Tensor, "rows d"],
-        deep: Float[Tensor, "rows d"],
-        tokens: Int[Tensor, " rows"],
-        rows: Rows,
-        alive: Bool[Tensor, " rows"],
-    ) -> None:
-        pass
-
-    @override
     def losses(self) -> Float[Tensor, " groups"]:
         return self._losses
-
-    @override
-    def resets(self) -> Int[Tensor, " groups"]:
-        return torch.zeros(self.groups, dtype=torch.int64)
 
     def _spread(self, values: Tensor, at: Tensor) -> Tensor:
         """Values of rows, each where its head is; zeros elsewhere."""

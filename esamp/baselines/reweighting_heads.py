@@ -36,7 +36,7 @@ class ReweightingHeads(nn.Module):
         self.up: Tensor
         self.register_buffer("down", start.to(device).repeat(heads, 1, 1))
         self.register_buffer("up", torch.zeros(heads, vocabulary, rank, device=device))
-        self.optimizer = Adam(lr, eps=1e-8)
+        self.optimizer: Adam = Adam(lr, eps=1e-8)
         self.optimizer.setup([self.down, self.up])
 
     @override

@@ -26,7 +26,7 @@ class JSONLWriter(Callback):
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+        self.path: Path = Path(path)
         self._file: int | None = None
 
     @override

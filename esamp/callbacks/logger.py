@@ -33,7 +33,7 @@ class LoggerCallback(Callback):
 
     def __init__(self, logger: Logger, every: int = 1) -> None:
         self.logger = logger
-        self.every = check_integer("every", every, low=1)
+        self.every: int = check_integer("every", every, low=1)
         self._step = 0
 
     @override

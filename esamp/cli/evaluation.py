@@ -42,7 +42,7 @@ class Evaluation:
 
     def __init__(self, study: Study, out: Path, model: dict[str, Any] | None = None) -> None:
         self.study = study
-        self.folder = RunFolder(out)
+        self.folder: RunFolder = RunFolder(out)
         self.folder.missing(study)  # says what is wrong with the folder
         self.speaks = True
         self._model = model
@@ -65,7 +65,7 @@ class Evaluation:
         try:
             with terminable(), quiet():
                 spread = Spread(options.accelerator, options.devices, options.num_nodes, options.strategy)
-                self.speaks = spread.first
+                self.speaks: bool = spread.first
                 if spread.first:
                     print(self.plan(), flush=True)
                 self._carry_out(spread)

@@ -40,6 +40,8 @@ COMMANDS = {
     "report": Command("esamp.cli.report", "a run as a page to read, with figures and every sample"),
     "fit": Command("esamp.cli.fit", "trains a distiller on text, for a warm start"),
     "bench": Command("esamp.cli.bench", "what ESamp costs on this machine"),
+    "tasks": Command("esamp.cli.tasks", "the tasks there are, and where their data comes from"),
+    "doctor": Command("esamp.cli.doctor", "what works on this machine, and how to get the rest"),
 }
 
 

@@ -37,7 +37,7 @@ class ChoiceMemoryDistiller(DistillerWrapper):
 
     def __init__(self, strength: float = 6.0, distiller: Distiller | None = None) -> None:
         super().__init__(RecursiveLeastSquaresDistiller() if distiller is None else distillers.build(distiller))
-        self.strength = check_number("strength", strength, low=0, low_open=True)
+        self.strength: float = check_number("strength", strength, low=0, low_open=True)
         self._head: Head | None = None
 
     @override

@@ -45,9 +45,9 @@ class HierarchicalDistiller(Distiller):
         self, trunk: Distiller | None = None, leaf: Distiller | None = None, domain: Distiller | None = None
     ) -> None:
         super().__init__()
-        self.trunk = _Level(MLPDistiller() if trunk is None else distillers.build(trunk))
-        self.domain = None if domain is None else _Level(distillers.build(domain))
-        self.leaf = LowRankDistiller(rank=8) if leaf is None else distillers.build(leaf)
+        self.trunk: _Level = _Level(MLPDistiller() if trunk is None else distillers.build(trunk))
+        self.domain: _Level | None = None if domain is None else _Level(distillers.build(domain))
+        self.leaf: Distiller = LowRankDistiller(rank=8) if leaf is None else distillers.build(leaf)
 
     @override
     def bind(self, llm: FrozenLLM) -> None:

@@ -36,7 +36,7 @@ class NoiseDistiller(DistillerWrapper):
 
     def __init__(self, distiller: Distiller | None = None, seed: int = 0) -> None:
         super().__init__(LowRankDistiller() if distiller is None else distillers.build(distiller))
-        self.seed = check_integer("seed", seed, low=0)
+        self.seed: int = check_integer("seed", seed, low=0)
 
     @override
     def setup(self, hidden_size: int, groups: int, device: torch.device | str = "cpu") -> None:

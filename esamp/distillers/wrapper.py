@@ -25,7 +25,7 @@ class DistillerWrapper(Distiller):
     def __init__(self, distiller: Distiller) -> None:
         super().__init__()
         self.inner = distiller
-        self.shares_state = distiller.shares_state
+        self.shares_state: bool = distiller.shares_state
 
     @override
     def bind(self, llm: FrozenLLM) -> None:

@@ -31,7 +31,7 @@ class DirectionOnly(NoveltyFusion):
     """
 
     def __init__(self, ratio: float = 0.5) -> None:
-        self.ratio = check_number("ratio", ratio, low=0, low_open=True)
+        self.ratio: float = check_number("ratio", ratio, low=0, low_open=True)
 
     @override
     def __call__(self, step: FusionStep) -> Float[Tensor, "rows candidates"]:

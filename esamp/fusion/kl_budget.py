@@ -31,7 +31,7 @@ class KLBudget(NoveltyFusion):
     """
 
     def __init__(self, epsilon: float = 0.1) -> None:
-        self.epsilon = check_number("epsilon", epsilon, low=0, low_open=True)
+        self.epsilon: float = check_number("epsilon", epsilon, low=0, low_open=True)
 
     @override
     def __call__(self, step: FusionStep) -> Float[Tensor, "rows candidates"]:

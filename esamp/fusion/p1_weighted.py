@@ -31,7 +31,7 @@ class P1Weighted(NoveltyFusion):
     """
 
     def __init__(self, power: float = 1.0) -> None:
-        self.power = check_number("power", power, low=0)
+        self.power: float = check_number("power", power, low=0)
 
     @override
     def __call__(self, step: FusionStep) -> Float[Tensor, "rows candidates"]:

@@ -41,7 +41,7 @@ class RewardMix(NoveltyFusion):
 
     def __init__(self, reward: Reward = no_reward, gamma: float = 1.0) -> None:
         self.reward = reward
-        self.gamma = check_number("gamma", gamma)
+        self.gamma: float = check_number("gamma", gamma)
 
     @override
     def __call__(self, step: FusionStep) -> Float[Tensor, "rows candidates"]:

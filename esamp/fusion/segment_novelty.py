@@ -55,10 +55,10 @@ class SegmentNovelty(FusionWrapper):
         capacity: int = 64,
     ) -> None:
         super().__init__(BetaMix() if fusion is None else fusions.build(fusion))
-        self.unit = check_choice("unit", unit, ("line", "sentence"))
-        self.gain = check_number("gain", gain, low=0)
-        self.shortest = check_integer("shortest", shortest, low=1)
-        self.capacity = check_integer("capacity", capacity, low=1)
+        self.unit: str = check_choice("unit", unit, ("line", "sentence"))
+        self.gain: float = check_number("gain", gain, low=0)
+        self.shortest: int = check_integer("shortest", shortest, low=1)
+        self.capacity: int = check_integer("capacity", capacity, low=1)
         self._memory: SegmentMemory | None = None
 
     @override

@@ -39,7 +39,7 @@ class MiniLM:
 
     def __init__(self, device: torch.device | str = "cpu") -> None:
         folder = _find_weights()
-        self.device = torch.device(device)
+        self.device: torch.device = torch.device(device)
         self._tokenizer = AutoTokenizer.from_pretrained(folder)
         self._model = AutoModel.from_pretrained(folder, dtype=torch.float32).to(self.device).eval()
 

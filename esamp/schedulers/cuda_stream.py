@@ -81,7 +81,7 @@ class CudaStreamScheduler(OverlapScheduler):
     """
 
     def __init__(self, priority: int = -1, backend: StreamBackend | None = None) -> None:
-        self.priority = check_integer("priority", priority, low=_HIGHEST, high=_LOWEST)
+        self.priority: int = check_integer("priority", priority, low=_HIGHEST, high=_LOWEST)
         self.backend = backend
         self._streams: StreamBackend = torch.cuda if backend is None else backend
         self._device: torch.device | None = None

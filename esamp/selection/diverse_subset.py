@@ -83,8 +83,8 @@ class DiverseSubset(Selector):
     """
 
     def __init__(self, m: int = _SIZE, embedder: Embedder | None = None) -> None:
-        self.m = check_integer("m", m, low=1)
-        self.embedder = MiniLM() if embedder is None else embedder
+        self.m: int = check_integer("m", m, low=1)
+        self.embedder: Embedder = MiniLM() if embedder is None else embedder
 
     @override
     def __call__(self, prompt: str, samples: Sequence[Sample]) -> Selection:

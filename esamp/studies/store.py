@@ -25,9 +25,9 @@ class RunFolder:
     def __init__(self, folder: Path) -> None:
         self._arrow = arrow()
         self.folder = folder
-        self.rows = folder / ROWS
-        self.partial = folder / "partial"
-        self.manifest = folder / "manifest.json"
+        self.rows: Path = folder / ROWS
+        self.partial: Path = folder / "partial"
+        self.manifest: Path = folder / "manifest.json"
 
     def kept(self) -> set[str]:
         """Keys of the units that are there."""

@@ -37,7 +37,7 @@ class _AIME(ArithmeticTask):
 class AIME24(_AIME):
     """AIME I and II of 2024. Rows: `id`, `problem`, `answer`, as in HuggingFaceH4/aime_2024."""
 
-    hub = Hub("HuggingFaceH4/aime_2024", split="train")
+    hub: ClassVar[Hub] = Hub("HuggingFaceH4/aime_2024", split="train")
     name = "aime24"
 
 
@@ -46,5 +46,5 @@ class AIME24(_AIME):
 class AIME25(_AIME):
     """AIME I and II of 2025. Rows: `id`, `problem`, `answer`, as in math-ai/aime25."""
 
-    hub = Hub("math-ai/aime25")
+    hub: ClassVar[Hub] = Hub("math-ai/aime25")
     name = "aime25"

@@ -48,9 +48,11 @@ class BookContinuations(TemplateTask):
     ) -> None:
         super().__init__(template, start, limit)
         given = DATA / "alice.txt" if path is None else path
-        self.paths = [Path(given)] if isinstance(given, str | Path) else [Path(each) for each in given]
-        self.words = check_integer("words", words, low=1)
-        self.positions = None if positions is None else [check_integer("positions", each, low=0) for each in positions]
+        self.paths: list[Path] = [Path(given)] if isinstance(given, str | Path) else [Path(each) for each in given]
+        self.words: int = check_integer("words", words, low=1)
+        self.positions: list[int] | None = (
+            None if positions is None else [check_integer("positions", each, low=0) for each in positions]
+        )
 
     @override
     def all_problems(self) -> Iterator[Problem]:

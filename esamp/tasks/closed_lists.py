@@ -52,7 +52,7 @@ class ClosedLists(TemplateTask):
         limit: int | None = None,
     ) -> None:
         super().__init__(template, start, limit)
-        self.path = DATA / "closed_lists.json" if path is None else Path(path)
+        self.path: Path = DATA / "closed_lists.json" if path is None else Path(path)
 
     @override
     def all_problems(self) -> Iterator[Problem]:

@@ -10,7 +10,7 @@ from typing import Final
 
 from esamp.tasks.base import Verdict
 from esamp.tasks.dataset import DatasetTask
-from esamp.tasks.execution import check_allowed, run_program
+from esamp.tasks.execution import Limits, check_allowed, run_program
 
 __all__ = ["CodeTask", "code_block", "normal_code"]
 
@@ -47,7 +47,7 @@ class CodeTask(DatasetTask):
         timeout: float = 10.0,
     ) -> None:
         super().__init__(path, template, start, limit)
-        self.limits = check_allowed(str(self), allow_code_execution, timeout)
+        self.limits: Limits = check_allowed(str(self), allow_code_execution, timeout)
 
     def run(self, answer: str, program: str) -> Verdict:
         """Right if the program, tests included, comes to its last line.

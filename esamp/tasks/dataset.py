@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from abc import abstractmethod
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -17,7 +17,7 @@ from esamp.checks import check_integer
 from esamp.tasks.base import Problem, Task
 from esamp.tasks.hub import Hub, hub_rows
 from esamp.tasks.rows import FORMATS, Row, read_rows
-from esamp.tasks.template import read_template
+from esamp.tasks.template import Template, read_template
 
 __all__ = ["DATA", "SAMPLE", "DatasetTask", "TemplateTask", "content_id"]
 
@@ -50,12 +50,12 @@ class TemplateTask(Task):
     default_template: ClassVar[str] = "zero_shot"
 
     def __init__(self, template: str | Path | None = None, start: int = 0, limit: int | None = None) -> None:
-        self.template = read_template(self.family, self.default_template if template is None else template)
-        self.start = check_integer("start", start, low=0)
-        self.limit = None if limit is None else check_integer("limit", limit, low=1)
-        self.chat = self.template.chat
-        self.stop = self.template.stop
-        self.max_new_tokens = self.template.max_new_tokens
+        self.template: Template = read_template(self.family, self.default_template if template is None else template)
+        self.start: int = check_integer("start", start, low=0)
+        self.limit: int | None = None if limit is None else check_integer("limit", limit, low=1)
+        self.chat: bool = self.template.chat
+        self.stop: Sequence[str] = self.template.stop
+        self.max_new_tokens: int = self.template.max_new_tokens
 
     @abstractmethod
     def all_problems(self) -> Iterator[Problem]:

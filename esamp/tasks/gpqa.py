@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from typing import final
+from typing import ClassVar, final
 
 from typing_extensions import override
 
@@ -35,7 +35,7 @@ class GPQADiamond(DatasetTask):
     """
 
     family = "gpqa"
-    hub = Hub("Idavidrein/gpqa", config="gpqa_diamond", split="train")
+    hub: ClassVar[Hub] = Hub("Idavidrein/gpqa", config="gpqa_diamond", split="train")
 
     @override
     def problem(self, row: Row) -> Problem:

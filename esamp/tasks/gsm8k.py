@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import final
+from typing import ClassVar, final
 
 from typing_extensions import override
 
@@ -24,8 +24,8 @@ class GSM8K(ArithmeticTask):
     """
 
     family = "math"
-    hub = Hub("openai/gsm8k", config="main")
-    sample = "gsm8k.jsonl"
+    hub: ClassVar[Hub] = Hub("openai/gsm8k", config="main")
+    sample: ClassVar[str | None] = "gsm8k.jsonl"
 
     @override
     def problem(self, row: Row) -> Problem:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import final
+from typing import ClassVar, final
 
 from typing_extensions import override
 
@@ -25,8 +25,8 @@ class HumanEval(CodeTask):
     """
 
     family = "humaneval"
-    hub = Hub("openai/openai_humaneval")
-    sample = "humaneval.jsonl"
+    hub: ClassVar[Hub] = Hub("openai/openai_humaneval")
+    sample: ClassVar[str | None] = "humaneval.jsonl"
 
     @override
     def problem(self, row: Row) -> Problem:

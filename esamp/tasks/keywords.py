@@ -61,11 +61,11 @@ class KeywordSentences(TemplateTask):
         limit: int | None = None,
     ) -> None:
         super().__init__(template, start, limit)
-        self.path = DATA / "keywords.txt" if path is None else Path(path)
-        self.words = check_integer("words", words, low=1)
-        self.count = check_integer("count", count, low=1)
-        self.seed = check_integer("seed", seed, low=0)
-        self.longest = check_integer("longest", longest, low=self.words)
+        self.path: Path = DATA / "keywords.txt" if path is None else Path(path)
+        self.words: int = check_integer("words", words, low=1)
+        self.count: int = check_integer("count", count, low=1)
+        self.seed: int = check_integer("seed", seed, low=0)
+        self.longest: int = check_integer("longest", longest, low=self.words)
 
     @override
     def all_problems(self) -> Iterator[Problem]:

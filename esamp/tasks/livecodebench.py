@@ -6,7 +6,7 @@ import json
 import secrets
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any, final
+from typing import Any, ClassVar, final
 
 from typing_extensions import override
 
@@ -40,7 +40,9 @@ class LiveCodeBench(CodeTask):
     """
 
     family = "livecodebench"
-    hub = Hub("livecodebench/code_generation_lite", files=tuple(f"test{part}.jsonl" for part in ("", 2, 3, 4, 5)))
+    hub: ClassVar[Hub] = Hub(
+        "livecodebench/code_generation_lite", files=tuple(f"test{part}.jsonl" for part in ("", 2, 3, 4, 5))
+    )
 
     @override
     def problem(self, row: Row) -> Problem:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import final
+from typing import ClassVar, final
 
 from typing_extensions import override
 
@@ -27,7 +27,7 @@ class MATH500(MathTask):
     """
 
     family = "math"
-    hub = Hub("HuggingFaceH4/MATH-500")
+    hub: ClassVar[Hub] = Hub("HuggingFaceH4/MATH-500")
 
     @override
     def problem(self, row: Row) -> Problem:

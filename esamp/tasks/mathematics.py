@@ -56,7 +56,7 @@ class MathComparer:
     """
 
     def __init__(self, timeout: float = 5.0) -> None:
-        self.timeout = check_number("timeout", timeout, low=0, low_open=True, hint="seconds for one comparison")
+        self.timeout: float = check_number("timeout", timeout, low=0, low_open=True, hint="seconds for one comparison")
         if importlib.util.find_spec("math_verify") is None:
             raise ModuleNotFoundError('expressions are compared by math-verify: pip install "esamp[tasks]"')
         self._lock = threading.Lock()
@@ -169,7 +169,7 @@ class MathTask(DatasetTask):
         timeout: float = 5.0,
     ) -> None:
         super().__init__(path, template, start, limit)
-        self.comparer = MathComparer(timeout)
+        self.comparer: MathComparer = MathComparer(timeout)
 
     @override
     def verify(self, problem: Problem, text: str) -> Verdict:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import final
+from typing import ClassVar, final
 
 from typing_extensions import override
 
@@ -23,8 +23,8 @@ class MBPP(CodeTask):
     """
 
     family = "mbpp"
-    hub = Hub("google-research-datasets/mbpp", config="full")
-    sample = "mbpp.jsonl"
+    hub: ClassVar[Hub] = Hub("google-research-datasets/mbpp", config="full")
+    sample: ClassVar[str | None] = "mbpp.jsonl"
 
     @override
     def problem(self, row: Row) -> Problem:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import final
+from typing import ClassVar, final
 
 from typing_extensions import override
 
@@ -23,8 +23,8 @@ class NoveltyBench(DatasetTask):
     """
 
     family = "open"
-    hub = Hub("yimingzhang/novelty-bench", split="curated")
-    sample = "noveltybench.jsonl"
+    hub: ClassVar[Hub] = Hub("yimingzhang/novelty-bench", split="curated")
+    sample: ClassVar[str | None] = "noveltybench.jsonl"
 
     @override
     def problem(self, row: Row) -> Problem:

@@ -51,8 +51,8 @@ class Rhymes(TemplateTask):
         limit: int | None = None,
     ) -> None:
         super().__init__(template, start, limit)
-        self.path = DATA / "rhymes.jsonl" if path is None else Path(path)
-        self.fewest = check_integer("fewest", fewest, low=1)
+        self.path: Path = DATA / "rhymes.jsonl" if path is None else Path(path)
+        self.fewest: int = check_integer("fewest", fewest, low=1)
 
     @override
     def all_problems(self) -> Iterator[Problem]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import final
+from typing import ClassVar, final
 
 from typing_extensions import override
 
@@ -23,8 +23,8 @@ class SVAMP(ArithmeticTask):
     """
 
     family = "math"
-    hub = Hub("ChilleD/SVAMP")
-    sample = "svamp.jsonl"
+    hub: ClassVar[Hub] = Hub("ChilleD/SVAMP")
+    sample: ClassVar[str | None] = "svamp.jsonl"
 
     @override
     def problem(self, row: Row) -> Problem:

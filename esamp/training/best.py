@@ -31,8 +31,11 @@ class KeepBest(Callback):
     """
 
     def __init__(self, path: Path, hidden_size: int, model: str) -> None:
-        self.path, self.hidden_size, self.model = path, hidden_size, model
-        self.lowest, self.epoch = math.inf, 0
+        self.path: Path = path
+        self.hidden_size: int = hidden_size
+        self.model: str = model
+        self.lowest: float = math.inf
+        self.epoch: int = 0
 
     @override
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -36,13 +36,13 @@ class PairsDataModule(LightningDataModule):
     ) -> None:
         super().__init__()
         check_number("validation", validation, low=0, high=1, low_open=True, high_open=True)
-        self.batch_size = check_integer("batch_size", batch_size, low=1)
-        self.seed = check_integer("seed", seed, low=0)
+        self.batch_size: int = check_integer("batch_size", batch_size, low=1)
+        self.seed: int = check_integer("seed", seed, low=0)
         windows = len(pairs) // positions
         held_out = min(max(1, round(validation * windows)), windows - 1)
         split = (windows - held_out) * positions
-        self.training = _Part(pairs, 0, split)
-        self.held_out = _Part(pairs, split, len(pairs))
+        self.training: _Part = _Part(pairs, 0, split)
+        self.held_out: _Part = _Part(pairs, split, len(pairs))
 
     @override
     def train_dataloader(self) -> DataLoader[Shard]:
@@ -69,7 +69,9 @@ class _Part(Dataset[Shard]):
     """Pairs from `start` to `stop`, a batch at a time."""
 
     def __init__(self, pairs: Pairs, start: int, stop: int) -> None:
-        self.pairs, self.start, self.stop = pairs, start, stop
+        self.pairs: Pairs = pairs
+        self.start: int = start
+        self.stop: int = stop
 
     def __len__(self) -> int:
         return self.stop - self.start

@@ -64,12 +64,12 @@ class DistillerModule(LightningModule):
         settings: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
-        self.architecture = check_trainable(distiller)
-        self.weights = nn.ParameterDict(
+        self.architecture: GradientDistiller = check_trainable(distiller)
+        self.weights: nn.ParameterDict = nn.ParameterDict(
             {name: nn.Parameter(value) for name, value in self.architecture.start_parameters(hidden_size).items()}
         )
         self.variance = variance
-        self.lr = check_number("lr", lr, low=0, low_open=True)
+        self.lr: float = check_number("lr", lr, low=0, low_open=True)
         self.save_hyperparameters(dict(settings or {}))
 
     @override

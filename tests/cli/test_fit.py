@@ -1,38 +1,16 @@
 from __future__ import annotations
 
-import random
 from pathlib import Path
 
 import pytest
 
 from esamp.training.best import KeepBest
-
-WORDS = [
-    "the",
-    "keeper",
-    "of",
-    "the",
-    "light",
-    "walked",
-    "down",
-    "to",
-    "the",
-    "shore",
-    "and",
-    "found",
-    "a",
-    "bottle",
-    "with",
-    "a",
-    "letter",
-    "in",
-    "it",
-]
+from tests.training.texts import TEXT
 
 
 @pytest.fixture
 def text(tmp_path: Path) -> str:
-    (tmp_path / "book.txt").write_text(" ".join(random.Random(0).choices(WORDS, k=400)))
+    (tmp_path / "book.txt").write_text(TEXT)
     return str(tmp_path / "book.txt")
 
 

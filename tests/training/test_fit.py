@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from pathlib import Path
 
 import pytest
@@ -15,29 +14,9 @@ from esamp.testing import check_distiller
 from esamp.testing.models import tiny_model
 from esamp.training import FitSettings, Pairs, PairsDataModule, check_trainable, fit, record, windows_of
 from esamp.training import pairs as pairs_on_disk
+from tests.training.texts import TEXT
 
 WINDOW, D = 32, 64
-WORDS = [
-    "the",
-    "keeper",
-    "of",
-    "the",
-    "light",
-    "walked",
-    "down",
-    "to",
-    "the",
-    "shore",
-    "and",
-    "found",
-    "a",
-    "bottle",
-    "with",
-    "a",
-    "letter",
-    "in",
-    "it",
-]
 
 
 @pytest.fixture(scope="module")
@@ -47,8 +26,7 @@ def engine(tokenizer: PreTrainedTokenizerFast) -> HuggingFaceEngine:
 
 @pytest.fixture(scope="module")
 def windows(engine: HuggingFaceEngine) -> torch.Tensor:
-    text = " ".join(random.Random(0).choices(WORDS, k=400))
-    return windows_of(engine, [text], WINDOW)
+    return windows_of(engine, [TEXT], WINDOW)
 
 
 @pytest.fixture(scope="module")

@@ -92,7 +92,7 @@ class SequenceSearch(Sampler):
     """The beams are random draws, so that their log-probabilities mean something."""
 
     def __init__(self, model: nn.Module, tokenizer: PreTrainedTokenizerBase) -> None:
-        self.engine = HuggingFaceEngine(model, tokenizer)
+        self.engine: HuggingFaceEngine = HuggingFaceEngine(model, tokenizer)
 
     @abstractmethod
     def start(self, n: int) -> Float[Tensor, " n"]:

@@ -38,7 +38,7 @@ class BeamSampler(SequenceSearch):
 
     def __init__(self, model: nn.Module, tokenizer: PreTrainedTokenizerBase, *, length_penalty: float = 1.0) -> None:
         super().__init__(model, tokenizer)
-        self.length_penalty = check_number("length_penalty", length_penalty)
+        self.length_penalty: float = check_number("length_penalty", length_penalty)
 
     @override
     def start(self, n: int) -> Float[Tensor, " n"]:

@@ -46,8 +46,8 @@ class DiverseBeamSampler(SequenceSearch):
         strength: float = 0.5,
     ) -> None:
         super().__init__(model, tokenizer)
-        self.groups = None if groups is None else check_integer("groups", groups, low=1)
-        self.strength = check_number("strength", strength, low=0)
+        self.groups: int | None = None if groups is None else check_integer("groups", groups, low=1)
+        self.strength: float = check_number("strength", strength, low=0)
 
     @override
     def start(self, n: int) -> Float[Tensor, " n"]:

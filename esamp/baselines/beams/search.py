@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from esamp.baselines.beams.base import Beams, Choice, SequenceSearch
+from esamp.engines.huggingface.engine import HuggingFaceEngine
 from esamp.engines.huggingface.loop import Batch
 from esamp.engines.huggingface.padding import left_padded
 from esamp.engines.huggingface.taps import evaluation_mode
@@ -28,12 +29,15 @@ class Search:
     """
 
     def __init__(self, sampler: SequenceSearch, batch: Batch) -> None:
-        self.sampler, self.batch, self.engine = sampler, batch, sampler.engine
-        self.prompts, self.n = len(batch.prompts), batch.n
+        self.sampler: SequenceSearch = sampler
+        self.batch: Batch = batch
+        self.engine: HuggingFaceEngine = sampler.engine
+        self.prompts: int = len(batch.prompts)
+        self.n: int = batch.n
         shape, device = (self.prompts, self.n), self.engine.device
-        self.tokens = torch.zeros(*shape, batch.max_new_tokens, dtype=torch.int64, device=device)
-        self.log_probs = torch.zeros(*shape, batch.max_new_tokens, device=device)
-        self.reference = torch.zeros(*shape, batch.max_new_tokens, device=device)
+        self.tokens: Tensor = torch.zeros(*shape, batch.max_new_tokens, dtype=torch.int64, device=device)
+        self.log_probs: Tensor = torch.zeros(*shape, batch.max_new_tokens, device=device)
+        self.reference: Tensor = torch.zeros(*shape, batch.max_new_tokens, device=device)
         self.score = sampler.start(self.n).to(device).repeat(self.prompts, 1)
         self.total = torch.zeros(shape, device=device)
         self.length = torch.zeros(shape, dtype=torch.int64, device=device)
@@ -70,13 +74,13 @@ class Search:
         for name in ("tokens", "log_probs", "reference", "total", "length", "ending"):
             setattr(self, name, getattr(self, name)[at])
         ended = self.ending > 0
-        self.score = choice.score
+        self.score: Tensor = choice.score
         own = offered[(*at, choice.token)]
-        self.total = self.total + own
+        self.total: Tensor = self.total + own
         self.tokens[:, :, step] = choice.token
         self.log_probs[:, :, step] = own
         self.reference[:, :, step] = reference[(*at, choice.token)]
-        self.length = self.length + (~ended).long()
+        self.length: Tensor = self.length + (~ended).long()
         self._end(ended, choice.token)
         return choice
 
@@ -84,7 +88,7 @@ class Search:
         """Which beams end with the token just chosen. A beam that does not exist has ended."""
         eos = torch.tensor(sorted(self.batch.eos), dtype=torch.int64, device=token.device)
         over = torch.isin(token, eos) | (self.score == -torch.inf)
-        self.ending = torch.where(~ended & over, _EOS, self.ending)
+        self.ending: Tensor = torch.where(~ended & over, _EOS, self.ending)
         if self.batch.stop:
             for prompt, beam in (self.ending == 0).nonzero().tolist():
                 text = self._text(prompt, beam)

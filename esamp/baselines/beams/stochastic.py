@@ -41,7 +41,7 @@ class StochasticBeamSampler(SequenceSearch):
 
     def __init__(self, model: nn.Module, tokenizer: PreTrainedTokenizerBase, *, temperature: float = 1.0) -> None:
         super().__init__(model, tokenizer)
-        self.temperature = check_number("temperature", temperature, low=0, low_open=True)
+        self.temperature: float = check_number("temperature", temperature, low=0, low_open=True)
 
     @override
     def start(self, n: int) -> Float[Tensor, " n"]:

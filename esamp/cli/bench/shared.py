@@ -108,9 +108,10 @@ class Report:
     """
 
     def __init__(self, bench: str, command: str, path: str | None) -> None:
-        self.bench, self.command = bench, command
+        self.bench: str = bench
+        self.command: str = command
         self.path: Path | None = None if path is None else check_writable("json", path)
-        self.computer = Computer.here()
+        self.computer: Computer = Computer.here()
         self._console = make_console()
 
     def say(self, *lines: str) -> None:

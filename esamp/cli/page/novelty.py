@@ -26,7 +26,7 @@ class Scale:
         known = known[known.isfinite()]
         inner = torch.arange(1, LEVELS) / LEVELS
         # torch.quantile refuses more than 16 million values; a page holds thousands.
-        self.bounds = torch.quantile(known, inner) if len(known) else torch.zeros(LEVELS - 1)
+        self.bounds: Tensor = torch.quantile(known, inner) if len(known) else torch.zeros(LEVELS - 1)
 
     def levels(self, values: Float[Tensor, " tokens"]) -> list[int | None]:
         """The class of each value; None for NaN."""

@@ -38,9 +38,9 @@ class Adafactor(GroupedOptimizer):
 
     def __init__(self, lr: float = 1e-3, decay: float = -0.8, threshold: float = 1.0) -> None:
         super().__init__()
-        self.lr = check_number("lr", lr, low=0)
-        self.decay = check_number("decay", decay, low=-1, high=0, low_open=True, high_open=True)
-        self.threshold = check_number("threshold", threshold, low=0, low_open=True)
+        self.lr: float = check_number("lr", lr, low=0)
+        self.decay: float = check_number("decay", decay, low=-1, high=0, low_open=True, high_open=True)
+        self.threshold: float = check_number("threshold", threshold, low=0, low_open=True)
 
     @override
     def setup(self, parameters: Sequence[Tensor]) -> None:

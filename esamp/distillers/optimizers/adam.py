@@ -34,10 +34,10 @@ class Adam(GroupedOptimizer):
 
     def __init__(self, lr: float = 4e-4, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-4) -> None:
         super().__init__()
-        self.lr = check_number("lr", lr, low=0)
-        self.beta1 = check_number("beta1", beta1, low=0, high=1, high_open=True)
-        self.beta2 = check_number("beta2", beta2, low=0, high=1, high_open=True)
-        self.eps = check_number("eps", eps, low=0, low_open=True)
+        self.lr: float = check_number("lr", lr, low=0)
+        self.beta1: float = check_number("beta1", beta1, low=0, high=1, high_open=True)
+        self.beta2: float = check_number("beta2", beta2, low=0, high=1, high_open=True)
+        self.eps: float = check_number("eps", eps, low=0, low_open=True)
 
     @override
     def setup(self, parameters: Sequence[Tensor]) -> None:

@@ -30,8 +30,8 @@ class SGD(GroupedOptimizer):
 
     def __init__(self, lr: float = 1e-2, momentum: float = 0.9) -> None:
         super().__init__()
-        self.lr = check_number("lr", lr, low=0)
-        self.momentum = check_number("momentum", momentum, low=0, high=1, high_open=True)
+        self.lr: float = check_number("lr", lr, low=0)
+        self.momentum: float = check_number("momentum", momentum, low=0, high=1, high_open=True)
 
     @override
     def setup(self, parameters: Sequence[Tensor]) -> None:

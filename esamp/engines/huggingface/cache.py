@@ -30,7 +30,8 @@ class RoomyLayer(DynamicLayer):
         super().__init__()
         assert layer.keys is not None
         assert layer.values is not None
-        self.dtype, self.device = layer.dtype, layer.device
+        self.dtype: torch.dtype = layer.dtype
+        self.device: torch.device = layer.device
         self.is_initialized = True
         self._keys, self.keys = _with_room(layer.keys, rows)
         self._values, self.values = _with_room(layer.values, rows)

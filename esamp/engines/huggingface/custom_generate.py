@@ -84,9 +84,9 @@ class GenerateCall(Supervisor):
             )
         self._criteria = criteria
         self._streamer = argument_of_generate("streamer") if streamer is None else streamer
-        self.n = config.num_return_sequences or 1
+        self.n: int = config.num_return_sequences or 1
         mask = arguments.get("attention_mask")
-        self.prompts = prompts_of(input_ids, mask, self.n)
+        self.prompts: list[list[int]] = prompts_of(input_ids, mask, self.n)
         check_positions(arguments.get("position_ids"), input_ids, mask)
         if len({len(prompt) for prompt in self.prompts}) > 1 and not engine.pads_left:
             raise ValueError(
@@ -95,7 +95,7 @@ class GenerateCall(Supervisor):
             )
         length = input_ids.shape[1]
         # The criteria have the last word, as in transformers: a user's own of length replaces the configured one.
-        self.max_new_tokens = (criteria.max_length or config.max_length or 0) - length
+        self.max_new_tokens: int = (criteria.max_length or config.max_length or 0) - length
         self.filters: Filters = filters_of(config, engine.head.vocabulary)
         self.eos: frozenset[int] = frozenset(
             int(token)

@@ -18,6 +18,7 @@ from esamp.engines.huggingface.head import computes_in_half, read_head
 from esamp.engines.huggingface.last_mlp import read_last_mlp
 from esamp.engines.huggingface.sharding import check_sharding
 from esamp.engines.huggingface.taps import evaluation_mode, find_first_layer
+from esamp.head import Head
 from esamp.llm import FrozenLLM
 
 __all__ = ["HuggingFaceEngine", "Prompt"]
@@ -66,8 +67,10 @@ class HuggingFaceEngine:
         find_first_layer(model)
         self.model = model
         self.tokenizer = tokenizer
-        self.head = read_head(model)
-        self.llm = FrozenLLM(self.head, cache(lambda: read_last_mlp(model)), cache(lambda: read_final_norm(model)))
+        self.head: Head = read_head(model)
+        self.llm: FrozenLLM = FrozenLLM(
+            self.head, cache(lambda: read_last_mlp(model)), cache(lambda: read_final_norm(model))
+        )
         accepted = inspect.signature(model.forward).parameters
         self._cache_name = "cache_params" if "cache_params" in accepted else "past_key_values"
         self._takes_positions = "position_ids" in accepted

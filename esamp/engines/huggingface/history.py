@@ -22,13 +22,13 @@ class History:
 
     def __init__(self, rows: int, groups: int, steps: int, device: torch.device) -> None:
         shape = (rows, steps)
-        self.tokens = torch.zeros(shape, dtype=torch.int64, device=device)
-        self.candidates = torch.zeros(shape, dtype=torch.int64, device=device)
-        self.log_probs = torch.full(shape, torch.nan, device=device)
-        self.reference_log_probs = torch.full(shape, torch.nan, device=device)
-        self.novelty = torch.full(shape, torch.nan, device=device)
-        self.kl = torch.full(shape, torch.nan, device=device)
-        self.loss = torch.full((groups, steps), torch.nan, device=device)
+        self.tokens: Tensor = torch.zeros(shape, dtype=torch.int64, device=device)
+        self.candidates: Tensor = torch.zeros(shape, dtype=torch.int64, device=device)
+        self.log_probs: Tensor = torch.full(shape, torch.nan, device=device)
+        self.reference_log_probs: Tensor = torch.full(shape, torch.nan, device=device)
+        self.novelty: Tensor = torch.full(shape, torch.nan, device=device)
+        self.kl: Tensor = torch.full(shape, torch.nan, device=device)
+        self.loss: Tensor = torch.full((groups, steps), torch.nan, device=device)
 
     def write(self, step: int, rows: Tensor, fused: Fused, drawn: Drawn, reference: Tensor) -> None:
         """Record one step of the rows whose places in the batch are `rows`; `reference` are the LLM's logits."""

@@ -15,6 +15,7 @@ from esamp.draws import GumbelDraw, TokenDraw
 from esamp.engines.huggingface.cache import expand, keep_rows, order_of_kept
 from esamp.engines.huggingface.engine import HuggingFaceEngine
 from esamp.engines.huggingface.history import History
+from esamp.engines.huggingface.padding import left_padded
 from esamp.engines.huggingface.supervisor import Supervisor
 from esamp.engines.huggingface.taps import Taps, evaluation_mode
 from esamp.policy import DecodePolicy
@@ -81,7 +82,7 @@ class DecodeLoop:
         self.engine = engine
         self.policy = policy
         self.batch = batch
-        self.history = History(batch.beta.numel(), batch.groups, batch.max_new_tokens, engine.device)
+        self.history: History = History(batch.beta.numel(), batch.groups, batch.max_new_tokens, engine.device)
         self._seats = Rows.of_prompts(*(t.to(engine.device) for t in (batch.group, batch.beta, batch.first_sample)))
         taken = torch.arange(batch.n) < batch.counts.unsqueeze(1)
         self._place = taken.flatten().nonzero().squeeze(1).to(engine.device)
@@ -156,15 +157,9 @@ class DecodeLoop:
 
     @torch.no_grad()
     def _prefill(self) -> None:
-        longest = max(len(ids) for ids in self.batch.prompts)
-        shape = (len(self.batch.prompts), longest + self.batch.max_new_tokens)
-        self._mask = torch.ones(shape, dtype=torch.int64, device=self.engine.device)
-        ids = torch.zeros(len(self.batch.prompts), longest, dtype=torch.int64, device=self.engine.device)
-        for row, prompt in enumerate(self.batch.prompts):
-            self._mask[row, : longest - len(prompt)] = 0
-            ids[row, longest - len(prompt) :] = torch.tensor(prompt)
-        self._length = longest
-        logits, self._cache = self.engine.forward(ids, self._mask[:, :longest], None)
+        ids, self._mask = left_padded(self.batch.prompts, self.batch.max_new_tokens, self.engine.device)
+        self._length = ids.shape[1]
+        logits, self._cache = self.engine.forward(ids, self._mask[:, : self._length], None)
         if self.batch.learn_prompt:
             self._learn_prompt(ids)
         prompt = self._place // self.batch.n
