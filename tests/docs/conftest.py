@@ -18,6 +18,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.skip("no mkdocs to build the site with: pip install --group docs")
     folder = tmp_path_factory.mktemp("site")
     command = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--site-dir", str(folder)]
-    built = subprocess.run(command, cwd=ROOT, env=os.environ | {"NO_MKDOCS_2_WARNING": "1"}, capture_output=True, text=True)
+    built = subprocess.run(
+        command, cwd=ROOT, env=os.environ | {"NO_MKDOCS_2_WARNING": "1"}, capture_output=True, text=True
+    )
     assert built.returncode == 0, built.stderr
     return folder
