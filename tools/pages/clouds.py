@@ -90,6 +90,6 @@ def _caption(made: dict[str, Any]) -> str:
         f"{made['n']} samples of “{html.escape(made['prompt'])}”, plainly and with ESamp at β = {made['beta']}, "
         f"{made['tokens']} tokens, seed {made['seed']}. Each point is a sample, on the plane of the first two "
         f"principal components of all their embeddings ({made['variance']:.0%} of the variance); a line joins two "
-        f"whose cosine is above 0.5. Pairs above {'; '.join(counts)}. One prompt and one seed illustrate, and prove nothing: "
-        'the <a href="ablation/">ablation</a> has intervals. Made by <code>python -m tools.clouds</code>.'
+        f"whose cosine is above 0.5. Pairs above {'; '.join(counts)}. One prompt and one seed illustrate, and "
+        'prove nothing: the <a href="ablation/">ablation</a> has intervals. By <code>python -m tools.clouds</code>.'
     )
