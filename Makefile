@@ -6,7 +6,7 @@ export HF_HUB_OFFLINE := 1
 export TOKENIZERS_PARALLELISM := false
 export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: setup demo test check format docs api package gpu clean
+.PHONY: setup demo test check format docs pages api package gpu clean
 
 setup: $(VENV)/.stamp-dev
 
@@ -44,7 +44,10 @@ format: setup
 	$(BIN)/ruff check --fix .
 
 docs: setup
-	$(BIN)/mkdocs build --quiet
+	$(BIN)/python -m mkdocs build --quiet
+
+pages: setup
+	$(BIN)/python -m tools.pages
 
 # Builds what would be published, and uses it in an environment of its own.
 package: setup

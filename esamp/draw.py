@@ -14,6 +14,8 @@ from torch import Tensor
 __all__ = ["MAX_SEED", "gumbel_argmax", "gumbel_noise", "normal_noise", "philox"]
 
 MAX_SEED = 2**63 - 1
+"""The largest seed."""
+
 _WORD = 0xFFFFFFFF
 _MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
 _WEYL = (0x9E3779B9, 0xBB67AE85)

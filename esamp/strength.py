@@ -16,6 +16,7 @@ Beta = int | float | Tensor | Schedule
 
 # Far above anything of use, and low enough that z + β (z - ẑ) stays finite in float32.
 MAX_BETA = 1e6
+"""The largest β."""
 
 
 def check_beta(beta: object) -> float:

@@ -19,11 +19,11 @@ _COLUMNS = "88"
 _HEAD = """\
 # Command line
 
-<!-- Made by `python -m tools.pages` from the parsers; do not edit. -->
+<!-- Made by `make pages` from the parsers; do not edit. -->
 
-Every command says this of itself with `--help`. Parts go by registry name, class name or dotted path, and have options of
-their own: `--distiller.help mlp` lists those of one. Exit codes: 0; 2 for bad input, with one line that names the argument,
-the value and the way out; 130 and 143 where Ctrl-C or SIGTERM ended it.
+Every command says this of itself with `--help`. Parts go by registry name, class name or dotted path, and have options
+of their own: `--distiller.help mlp` lists those of one. Exit codes: 0; 2 for bad input, with one line that names the
+argument, the value and the way out; 130 and 143 where Ctrl-C or SIGTERM ended it.
 """
 
 

@@ -10,8 +10,8 @@ import docstring_parser
 
 from esamp.cli.spelling import PARTS
 from esamp.registry import Registry
-from esamp.samplers import samplers
 from esamp.sampler import ESampSampler
+from esamp.samplers import samplers
 from esamp.tasks import tasks
 
 __all__ = ["STUDY_KEYS", "configuration"]
@@ -19,14 +19,14 @@ __all__ = ["STUDY_KEYS", "configuration"]
 _HEAD = """\
 # Configuration
 
-<!-- Made by `python -m tools.pages` from signatures and docstrings; do not edit. -->
+<!-- Made by `make pages` from signatures and docstrings; do not edit. -->
 
-Everything can be set in three places under one name: as a keyword in Python, as an option with hyphens for underscores on the
-[command line](command-line.md), and as a key in YAML (`--config`, or an arm of a study). `--print_config` prints a whole file
-of what is set.
+Everything can be set in three places under one name: as a keyword in Python, as an option with hyphens for underscores
+on the [command line](command-line.md), and as a key in YAML (`--config`, or an arm of a study). `--print_config` prints
+a whole file of what is set.
 
-A part goes by registry name, class name or dotted path. Its own arguments follow a dot on the command line and stand among
-`init_args` in YAML:
+A part goes by registry name, class name or dotted path. Its own arguments follow a dot on the command line and stand
+among `init_args` in YAML:
 
 ```sh
 esamp generate "Tell me a joke" --distiller low_rank --distiller.rank 32
@@ -52,20 +52,21 @@ STUDY_KEYS = {
     "grid": ("`{}`", "lists of values, whose every combination is an arm"),
     "arms": ("`{}`", "settings by the name of the arm"),
 }
-"""Default and meaning of each key of a study's file; [Evaluate](../evaluate.md) has the whole story."""
+"""Default and meaning of each key of a study's file."""
 
 _STUDY = """\
 ## A study
 
-`esamp eval` and `esamp ablate` read a YAML file with these keys; [Evaluate](../evaluate.md) says what may stand in an arm.
+`esamp eval` and `esamp ablate` read a YAML file with these keys; [Evaluate](../evaluate.md) says what may stand in an
+arm.
 
 | key | default | what it says |
 |---|---|---|
 """
 
 _FROM = """\
-`ESampSampler.from_pretrained(model, dtype="auto", device=None, ...)` takes the keywords below, and the name of a model instead of
-the model.
+`ESampSampler.from_pretrained(model, dtype="auto", device=None, ...)` takes the keywords below, and the name of a model
+instead of the model.
 """
 
 
@@ -93,7 +94,7 @@ def _arguments(documented: Any, signature: Any) -> str:
     lines = ["| argument | default | what it says |", "|---|---|---|"]
     for name, parameter in inspect.signature(signature).parameters.items():
         if name != "self":
-            default = "required" if parameter.default is parameter.empty else f"`{parameter.default!r}`"
+            default = "required" if parameter.default is parameter.empty else f"`{_value(parameter.default)}`"
             lines.append(f"| `{name}` | {default} | {_cell(said[name] or '')} |")
     return "\n".join([*lines, ""])
 
@@ -111,12 +112,17 @@ def _zoos() -> Iterator[str]:
 def _part(registry: Registry[Any], name: str) -> str:
     cls = registry.resolve(name)
     given = [
-        parameter.name if parameter.default is parameter.empty else f"{parameter.name}={parameter.default!r}"
+        parameter.name if parameter.default is parameter.empty else f"{parameter.name}={_value(parameter.default)}"
         for parameter in inspect.signature(cls).parameters.values()
         if parameter.name not in ("model", "tokenizer")
     ]
     summary = docstring_parser.parse(inspect.getdoc(cls) or "").short_description or ""
     return f"| [`{name}({', '.join(given)})`][{cls.__module__}.{cls.__qualname__}] | {_cell(summary)} |"
+
+
+def _value(default: Any) -> str:
+    """A default as Python has it; a function by its name, without its address."""
+    return default.__name__ if inspect.isfunction(default) else repr(default)
 
 
 def _cell(text: str) -> str:
