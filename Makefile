@@ -6,7 +6,7 @@ export HF_HUB_OFFLINE := 1
 export TOKENIZERS_PARALLELISM := false
 export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: setup demo test check format docs gpu clean
+.PHONY: setup demo test check format docs tutorials gpu clean
 
 setup: $(VENV)/.stamp-dev
 
@@ -44,6 +44,10 @@ format: setup
 
 docs: setup
 	$(BIN)/mkdocs build --quiet
+
+# Runs the tutorials for real, minutes each, and writes what they print and draw into their pages.
+tutorials: setup
+	OMP_NUM_THREADS=1 $(BIN)/python -W ignore -m tools.tutorials
 
 gpu: setup
 	$(BIN)/python -m pytest -m gpu tests/gpu

@@ -10,7 +10,8 @@ in HTML comments, which nobody sees:
 | a block of any language with a `title` | is written to a file of that name |
 | `<!-- not run: REASON -->` before a block | is only shown |
 | `<!-- output: markdown -->` before a block | what it prints is Markdown |
-| `<!-- output: N lines -->` before a block | only the first N lines of what it prints are shown |
+| `<!-- output: first N lines -->`, or last | only these lines of what it prints are shown |
+| `<!-- output: none -->` before a block | what it prints is not shown |
 | `<!-- made: PATH -->` before a line | what that line links to is the file that the code wrote to PATH |
 | `<!-- short form`, then lines `A => B`, then `-->` | what the tests replace, so that the page runs in seconds |
 

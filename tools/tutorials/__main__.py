@@ -24,8 +24,8 @@ def main() -> int:
     parser.add_argument("pages", nargs="*", type=Path, help="pages to run (all of docs/tutorials)")
     parser.add_argument("--stale", action="store_true", help="only those whose code was edited since they ran")
     options = parser.parse_args()
-    pages = [Page.read(path) for path in options.pages or sorted(FOLDER.glob("*.md"))]
-    for page in pages:
+    for path in options.pages or sorted(FOLDER.glob("*.md")):
+        page = Page.read(path)
         if page.blocks and not (options.stale and page.stamp == page.code_hash):
             start = time.perf_counter()
             try:

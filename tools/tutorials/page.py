@@ -17,7 +17,7 @@ _OUTPUT = re.compile(r"\n<!-- output -->\n.*?\n<!-- end of output -->\n", flags=
 _STAMP = re.compile(r"\n<!-- made of code (\w+) [^\n]*-->\n\Z")
 _SHORT = re.compile(r"^<!-- short form\n(.*?)\n-->$", flags=re.DOTALL | re.MULTILINE)
 _BLOCK = re.compile(
-    r'^(?:<!-- (?P<order>not run: .+|output: .+) -->\n+)?```(?P<language>\w+)(?: title="(?P<title>[^"]+)")?\n'
+    r'^(?:<!-- (?P<order>(?:not run|output): [^\n]+) -->\n+)?```(?P<language>\w+)(?: title="(?P<title>[^"]+)")?\n'
     r"(?P<text>.*?)^```\n",
     flags=re.DOTALL | re.MULTILINE,
 )
@@ -36,7 +36,7 @@ class Block:
         text: the code.
         line: where the code begins, counted from 1.
         end: place in the page's source right after the block.
-        shown: "text", "markdown" or "N lines": how what it prints is shown.
+        shown: "text", "markdown", "none", "first N lines" or "last N lines": how what it prints is shown.
     """
 
     language: str
@@ -118,7 +118,7 @@ class Page:
         """
         pieces, done = [], 0
         for index, block in enumerate(self.blocks):
-            if index in outputs:
+            if index in outputs and block.shown != "none":
                 pieces += [self.source[done : block.end], _section(outputs[index], block.shown)]
                 done = block.end
         stamp = f"\n<!-- made of code {self.code_hash} by python -m tools.tutorials: {made_with} -->\n"

@@ -16,12 +16,14 @@ def fenced(output: str, shown: str = "text") -> str:
 
     Args:
         output: what was printed.
-        shown: "text" for all of it, "N lines" for the first N lines that were printed.
+        shown: "text" for all of it, "first N lines" or "last N lines" for a part.
     """
     lines = output.strip("\n").splitlines()
     if shown != "text":
-        limit = int(shown.split()[0])
-        lines = lines[:limit] + (["…"] if len(lines) > limit else [])
+        side, count, _ = shown.split()
+        kept = lines[: int(count)] if side == "first" else lines[-int(count) :]
+        rest = ["…"] if len(lines) > len(kept) else []
+        lines = kept + rest if side == "first" else rest + kept
     folded = "\n".join(_fold(line.rstrip()) for line in lines)
     ticks = max([2, *(len(run) for run in re.findall("`+", folded))]) + 1
     return f"{'`' * ticks}text\n{folded}\n{'`' * ticks}"
