@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from esamp import ESampSampler
 from esamp.cli.main import main
 from esamp.testing.models import tiny_model
 

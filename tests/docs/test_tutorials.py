@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from transformers import AutoModelForCausalLM
-from trl import GRPOTrainer
+from trl.trainer.grpo_trainer import GRPOTrainer
 
 from esamp.testing.models import tiny_model, tiny_tokenizer
 from tools.tutorials import Outcome, Page, run_page

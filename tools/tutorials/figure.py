@@ -25,7 +25,7 @@ _PAIRS = {
 }
 """Of each colour that a figure is drawn with, the one it has on dark paper; black and #595959 are `esamp ablate`'s."""
 
-STYLE: dict[str, Any] = {
+STYLE: dict[Any, Any] = {
     "axes.edgecolor": LIGHT.soft,
     "axes.facecolor": LIGHT.paper,
     "axes.labelcolor": LIGHT.ink,
