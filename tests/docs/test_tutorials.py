@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 import torch
 from transformers import AutoModelForCausalLM
-from trl.trainer.grpo_trainer import GRPOTrainer
 
 from esamp.testing.models import tiny_model, tiny_tokenizer
 from tools.tutorials import Outcome, Page, run_page
@@ -50,6 +49,8 @@ def test_a_tutorial_runs(name: str, tmp_path: Path) -> None:
 @pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning", "ignore::DeprecationWarning")
 def test_the_tutorial_of_rollouts_trains_on_the_right_ratio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRL_EXPERIMENTAL_SILENCE", "1")
+    from trl.trainer.grpo_trainer import GRPOTrainer
+
     seen: list[tuple[str, dict[str, torch.Tensor]]] = []
     compute = GRPOTrainer._compute_loss
 
