@@ -63,7 +63,7 @@ def test_outputs_and_figures_are_written_into_the_page(tmp_path: Path) -> None:
     path = write(tmp_path)
     regenerate(Page.read(path))
     text = path.read_text()
-    assert "```\n\n<!-- output -->\n**16 times 3**\n<!-- end of output -->\n\n```python" in text
+    assert "```\n\n<!-- output -->\n\n**16 times 3**\n\n<!-- end of output -->\n\n```python" in text
     # No path of this machine is shown.
     assert "<!-- output -->\n```text\nline.svg\n```\n<!-- end of output -->" in text
     assert "prefers-color-scheme: dark" in (tmp_path / "images/drawn.svg").read_text()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import gc
 import importlib.metadata
 import shutil
 import sys
@@ -33,6 +34,7 @@ def main() -> int:
             except TutorialError as error:
                 print(error, file=sys.stderr)
                 return 1
+            gc.collect()  # the models of the page
             print(f"{page.path.name}: {time.perf_counter() - start:.0f} s", flush=True)
     return 0
 

@@ -92,8 +92,8 @@ class Page:
 
     @property
     def code_hash(self) -> str:
-        """Of all that is run, in order."""
-        said = "\0".join(f"{block.language} {block.title}\n{block.text}" for block in self.blocks)
+        """Of all that is run, in order; white space does not count, so that a formatter makes no output stale."""
+        said = "\0".join(f"{block.language} {block.title} {''.join(block.text.split())}" for block in self.blocks)
         return hashlib.sha256(said.encode()).hexdigest()[:12]
 
     def shortened(self) -> Page:
@@ -146,5 +146,6 @@ def _substitutions(path: Path, source: str) -> tuple[tuple[str, str], ...]:
 
 
 def _section(output: str, shown: str) -> str:
-    body = output.strip("\n") if shown == "markdown" else fenced(output, shown)
+    # A table needs an empty line before and after.
+    body = f"\n{output.strip()}\n" if shown == "markdown" else fenced(output, shown)
     return f"\n<!-- output -->\n{body}\n<!-- end of output -->\n"
