@@ -6,7 +6,7 @@ export HF_HUB_OFFLINE := 1
 export TOKENIZERS_PARALLELISM := false
 export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: setup demo test check format docs pages api package gpu clean
+.PHONY: setup demo test check format docs pages tutorials api package gpu clean
 
 setup: $(VENV)/.stamp-dev
 
@@ -56,6 +56,10 @@ package: setup
 # Records the public surface anew, when a change of it is meant.
 api: setup
 	PYTHONPATH=. $(BIN)/python tests/api/surface.py
+
+# Runs the tutorials for real, minutes each, and writes what they print and draw into their pages.
+tutorials: setup
+	OMP_NUM_THREADS=1 $(BIN)/python -W ignore -m tools.tutorials
 
 gpu: setup
 	$(BIN)/python -m pytest -m gpu tests/gpu
