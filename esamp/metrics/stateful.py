@@ -22,8 +22,8 @@ __all__ = ["DistinctAtK", "PassAtK"]
 class _Accumulated(Metric, ABC):
     """Its states are concatenated over batches and over processes, whose problems follow each other by rank."""
 
-    is_differentiable: bool = False
-    full_state_update: bool = False
+    is_differentiable: bool | None = False
+    full_state_update: bool | None = False
 
     def __init__(self, names: Sequence[str], **kwargs: Any) -> None:
         super().__init__(**kwargs)

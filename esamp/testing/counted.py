@@ -78,7 +78,8 @@ def count_step(
     rows = Rows.of_prompts(torch.arange(sizes.groups), torch.full((sizes.groups, sizes.lanes), 0.25))
     rows = rows if torch.equal(order, torch.arange(len(rows))) else rows[order]
     policy = _policy(distiller, head, sizes)
-    drawing = GumbelDraw().begin(0, rows.sample, torch.full_like(rows.sample, sizes.lanes))
+    total = torch.full_like(rows.sample, sizes.lanes)
+    drawing = GumbelDraw().begin(0, rows.sample, total, rows.slot)
     counted: dict[str, Operations] = {}
     with torch.no_grad(), _as_on_a_gpu(head.weight):
         for number in range(_STEPS):
