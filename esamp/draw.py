@@ -13,6 +13,8 @@ from torch import Tensor
 
 __all__ = ["MAX_SEED", "gumbel_argmax", "gumbel_noise", "normal_noise", "philox"]
 
+Seed = int | Int[Tensor, " rows"]
+
 MAX_SEED = 2**63 - 1
 _WORD = 0xFFFFFFFF
 _MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
@@ -22,13 +24,13 @@ _WORDS_PER_BLOCK = 4
 
 
 def philox(
-    counter: tuple[Tensor, Tensor, Tensor, Tensor], key: tuple[int, int]
+    counter: tuple[Tensor, Tensor, Tensor, Tensor], key: tuple[int, int] | tuple[Tensor, Tensor]
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Philox4x32-10: four 32-bit words from a 128-bit counter and a 64-bit key.
 
     Args:
         counter: four int64 tensors that hold unsigned 32-bit words; they broadcast.
-        key: two unsigned 32-bit words.
+        key: two unsigned 32-bit words, numbers or tensors that broadcast.
 
     Examples:
         >>> words = philox((torch.zeros(1, dtype=torch.int64),) * 4, (0, 0))
@@ -51,13 +53,13 @@ def philox(
 
 
 def gumbel_noise(
-    ids: Int[Tensor, "rows candidates"], seed: int, sample: Int[Tensor, " rows"], step: Int[Tensor, " rows"] | int
+    ids: Int[Tensor, "rows candidates"], seed: Seed, sample: Int[Tensor, " rows"], step: Int[Tensor, " rows"] | int
 ) -> Float[Tensor, "rows candidates"]:
     """Standard Gumbel noise, float32, of each token id for each row.
 
     Args:
         ids: token ids.
-        seed: in [0, 2^63).
+        seed: in [0, 2^63); one number, or one for each row.
         sample: index of each row's sample among the n of its prompt.
         step: number of tokens each sample has so far; one number where it is the same for all.
     """
@@ -66,7 +68,7 @@ def gumbel_noise(
 
 
 def gumbel_noise_of_vocabulary(
-    vocabulary: int, seed: int, sample: Int[Tensor, " rows"], step: Int[Tensor, " rows"] | int
+    vocabulary: int, seed: Seed, sample: Int[Tensor, " rows"], step: Int[Tensor, " rows"] | int
 ) -> Float[Tensor, "rows vocab"]:
     """`gumbel_noise` of the ids 0 ... vocabulary - 1, at a quarter of the work: each Philox block serves four ids."""
     blocks = torch.arange(-(-vocabulary // _WORDS_PER_BLOCK), device=sample.device).expand(len(sample), -1)
@@ -77,7 +79,7 @@ def gumbel_noise_of_vocabulary(
 def gumbel_argmax(
     log_probs: Float[Tensor, "rows candidates"],
     ids: Int[Tensor, "rows candidates"],
-    seed: int,
+    seed: Seed,
     sample: Int[Tensor, " rows"],
     step: Int[Tensor, " rows"] | int,
     *,
@@ -95,7 +97,9 @@ def gumbel_argmax(
     return (log_probs.float() + noise).argmax(dim=-1)
 
 
-def _words(blocks: Tensor, seed: int, sample: Tensor, step: Tensor | int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def _words(blocks: Tensor, seed: Seed, sample: Tensor, step: Tensor | int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    if isinstance(seed, Tensor):
+        seed = seed.unsqueeze(-1)
     zeros = torch.zeros_like(blocks)
     counter = (
         blocks,

@@ -20,6 +20,7 @@ from esamp.checks import check_integer, check_shape
 from esamp.functional import error_norm, kl_divergence, masked_log_softmax, surely_all, surely_finite
 from esamp.fusion import FusionStep
 from esamp.policy import DecodePolicy, Fused
+from esamp.row_filters import RowFilters
 from esamp.rows import Rows
 from esamp.schedulers import OverlapScheduler, Pending
 from esamp.schedules import Schedule
@@ -77,7 +78,7 @@ class Explorer(DecodePolicy):
         scheduler: when prediction and learning run.
         filters: temperature, top-k, top-p, min-p.
         schedule: factor on each row's β by the number of its tokens; None: 1.
-        warmup: updates of a group's distiller before its fusion starts.
+        warmup: updates of a group's distiller before its fusion starts; one number, or one for each slot.
         prefilter: fuse over the whole vocabulary and then filter, instead of filtering the reference first.
 
     Raises:
@@ -89,10 +90,10 @@ class Explorer(DecodePolicy):
         bank: Bank,
         lanes: int,
         scheduler: OverlapScheduler,
-        filters: Filters,
+        filters: Filters | RowFilters,
         *,
         schedule: Schedule | None = None,
-        warmup: int = 1,
+        warmup: int | Int[Tensor, " groups"] = 1,
         prefilter: bool = False,
     ) -> None:
         self.bank = bank
@@ -100,7 +101,9 @@ class Explorer(DecodePolicy):
         self.scheduler = scheduler
         self.filters = filters
         self.schedule = schedule
-        self.warmup = check_integer("warmup", warmup, low=1, hint="an untrained distiller is noise")
+        if not isinstance(warmup, Tensor):
+            check_integer("warmup", warmup, low=1, hint="an untrained distiller is noise")
+        self.warmup = warmup
         self.prefilter = prefilter
         bank.fusion.begin(lanes)
         self._no_group: Bool[Tensor, " groups"] = torch.zeros_like(bank.updates, dtype=torch.bool)

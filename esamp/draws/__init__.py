@@ -2,6 +2,6 @@
 
 from esamp.draws.arithmetic import ArithmeticDraw
 from esamp.draws.base import Drawing, TokenDraw, draws
-from esamp.draws.gumbel import GumbelDraw
+from esamp.draws.gumbel import GumbelDraw, GumbelDrawing
 
-__all__ = ["ArithmeticDraw", "Drawing", "GumbelDraw", "TokenDraw", "draws"]
+__all__ = ["ArithmeticDraw", "Drawing", "GumbelDraw", "GumbelDrawing", "TokenDraw", "draws"]

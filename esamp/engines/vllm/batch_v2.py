@@ -1,0 +1,91 @@
+"""Model runner V2: a request keeps a slot while it runs, and each step says which rows are whose."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from esamp.engines.vllm.requests import ESampRequest, parse
+from esamp.engines.vllm.roster import Member, Roster
+from esamp.engines.vllm.step import Place
+
+__all__ = ["BatchV2"]
+
+
+@dataclass
+class _Seat:
+    member: Member
+    tokens: int
+
+
+@dataclass(frozen=True)
+class _Absent:
+    request: ESampRequest
+    prompt: int
+    tokens: int
+
+
+class BatchV2:
+    """The members by their slots in the runner. It does not say when a request leaves.
+
+    Args:
+        roster: whom they belong to.
+        states: the runner's `LogitsProcRequestState`.
+    """
+
+    def __init__(self, roster: Roster, states: Any) -> None:
+        self._roster = roster
+        self._states = states
+        self._seats: dict[int, _Seat] = {}
+        self._absent: dict[int, _Absent] = {}
+        self._new: dict[int, ESampRequest] = {}
+
+    def add(self, slot: int, params: Any) -> bool:
+        """A request has been given a slot; whoever had it before is gone."""
+        self._new.pop(slot, None)
+        self._absent.pop(slot, None)
+        if slot in self._seats:
+            self._leave(slot)
+        request = parse(params)
+        if request is not None:
+            self._new[slot] = request
+        return request is not None
+
+    def settle(self) -> None:
+        """The lengths of the requests that came are there, on the host."""
+        for slot, request in self._new.items():
+            prompt = int(self._states.prompt_len.np[slot])
+            self._absent[slot] = _Absent(request, prompt, int(self._states.prefill_len.np[slot]) - prompt)
+        self._new.clear()
+
+    def places(self, context: Any) -> list[Place]:
+        """The rows of this step that use ESamp. Who has none in a step leaves, and comes back when there is one again.
+
+        Everything is known on the host: the runner's own record of lengths is exact without speculative decoding.
+        """
+        slots: list[int] = context.idx_mapping_np.tolist()
+        lengths: list[int] = context.seq_lens_upper_bound_np.tolist()
+        for slot in self._seats.keys() - set(slots):
+            seat = self._leave(slot)
+            self._absent[slot] = _Absent(seat.member.request, seat.member.prompt, seat.tokens)
+        found: list[Place] = []
+        for row, (slot, length) in enumerate(zip(slots, lengths, strict=True)):
+            seat = self._seat(slot)
+            if seat is not None:
+                # A chunk of a prompt, or of what is filled in again after a preemption, is shorter.
+                seat.tokens = max(seat.tokens, length - seat.member.prompt)
+                found.append(Place(row, seat.member, seat.tokens))
+        return found
+
+    def _seat(self, slot: int) -> _Seat | None:
+        if slot in self._absent:
+            absent = self._absent.pop(slot)
+            member = self._roster.join(absent.request, absent.prompt, absent.tokens)
+            if member is not None:
+                self._seats[slot] = _Seat(member, absent.tokens)
+        return self._seats.get(slot)
+
+    def _leave(self, slot: int) -> _Seat:
+        seat = self._seats.pop(slot)
+        self._roster.leave(seat.member, seat.tokens)
+        return seat
