@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from weakref import WeakValueDictionary
@@ -14,12 +15,15 @@ from esamp.bank import Bank
 from esamp.candidates import Filters
 from esamp.engines.vllm.compatibility import UnsupportedByESamp
 from esamp.engines.vllm.head import find_logits_layer, read_head
+from esamp.engines.vllm.records import Records
 from esamp.engines.vllm.settings import Settings
+from esamp.engines.vllm.step import Step
 from esamp.engines.vllm.taps import Taps
 from esamp.explorer import Explorer
+from esamp.fusion.base import Texts
 from esamp.llm import FrozenLLM
 
-__all__ = ["Installation", "install", "installation_of"]
+__all__ = ["Installation", "install", "installation_of", "make_explorer"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,12 +35,16 @@ class Installation:
         settings: the operator's.
         taps: read h¹ and hᴸ of the sampled rows.
         explorer: one slot a group, on the device of the head.
+        records: what requests that ask for it leave behind, token by token.
+        observers: each is shown every step, after it; what they keep of it are tensors on the device.
     """
 
     model: str
     settings: Settings
     taps: Taps
     explorer: Explorer
+    records: Records
+    observers: list[Callable[[Step], None]]
 
     def describe(self) -> str:
         """One line, for the log: what is on, and what a group costs."""
@@ -69,24 +77,28 @@ def install(model: nn.Module, vllm_config: Any) -> Installation:
     settings = Settings.of(vllm_config)
     _, layer, lm_head = find_logits_layer(model)
     head = read_head(layer, lm_head)
-    width, device = head.weight.shape[1], head.weight.device
-    bank = Bank(
-        settings.build_distiller(),
-        settings.build_fusion(),
-        FrozenLLM(head),
-        settings.max_groups,
-        lambda: _token_texts(vllm_config, head.vocabulary),
-    )
-    warmup = torch.full((settings.max_groups,), settings.warmup, device=device)
-    scheduler = settings.build_scheduler().bind(device)
-    explorer = Explorer(
-        bank, settings.max_lanes, scheduler, Filters(), warmup=warmup, prefilter=settings.prefilter
-    )
-    installation = Installation(name, settings, Taps(model, layer, width), explorer)
+    explorer = make_explorer(settings, FrozenLLM(head), lambda: _token_texts(vllm_config, head.vocabulary))
+    width = head.weight.shape[1]
+    records = Records(explorer)
+    installation = Installation(name, settings, Taps(model, layer, width), explorer, records, [records.write])
     # An ordinary attribute, which holds it as long as the model lives.
     object.__setattr__(model, "esamp", installation)
     _installations[vllm_config.instance_id] = installation
     return installation
+
+
+def make_explorer(settings: Settings, llm: FrozenLLM, texts: Texts = tuple[str]) -> Explorer:
+    """The explorer of an engine: a bank of as many slots as groups may live, each with its own warm-up."""
+    device = llm.head.weight.device
+    bank = Bank(settings.build_distiller(), settings.build_fusion(), llm, settings.max_groups, texts)
+    return Explorer(
+        bank,
+        settings.max_lanes,
+        settings.build_scheduler().bind(device),
+        Filters(),
+        warmup=torch.full((settings.max_groups,), settings.warmup, device=device),
+        prefilter=settings.prefilter,
+    )
 
 
 def installation_of(vllm_config: Any) -> Installation:

@@ -16,6 +16,7 @@ from esamp.engines.vllm.settings import Settings
 __all__ = ["LLM", "PROCESSOR", "engine_arguments"]
 
 PROCESSOR = "esamp.engines.vllm.processor:ESampLogitsProcessor"
+WORKER = "esamp.engines.vllm.worker.ESampWorker"
 
 
 class LLM(vllm.LLM):
@@ -44,8 +45,14 @@ def engine_arguments(settings: Settings, **options: Any) -> dict[str, Any]:
     additional = dict(options.pop("additional_config", None) or {})
     loading = dict(options.pop("model_loader_extra_config", None) or {})
     base = options.pop("load_format", "auto")
+    if options.get("worker_extension_cls"):
+        raise ValueError(
+            f"worker_extension_cls must be left to ESamp, got {options['worker_extension_cls']!r}; derive your class from "
+            f"{WORKER} and pass it to vllm.LLM with esamp's other options (`engine_arguments`)"
+        )
     return options | {
         "load_format": plugin.LOAD_FORMAT,
+        "worker_extension_cls": WORKER,
         "model_loader_extra_config": loading | ({} if base == "auto" else {"esamp_base_format": base}),
         "logits_processors": [*processors, PROCESSOR],
         "additional_config": additional | {"esamp": settings.plain()},

@@ -117,4 +117,7 @@ class ESampLogitsProcessor(ProcessorV1, ProcessorV2):
             )
         fresh = self.roster.take_fresh()
         renew(explorer, fresh, [group.warmup or self._warmup for group in fresh], logits.device)
-        return explore(explorer, places, tapped, logits, scaled=scaled)
+        step = explore(explorer, places, tapped, logits, scaled=scaled)
+        for observe in self._installation.observers:
+            observe(step)
+        return step

@@ -47,7 +47,10 @@ class Step:
     Attributes:
         places: the rows.
         index: their places among the rows of logits, int64 on the device.
+        rows: the same, as the explorer had them.
         alive: rows whose token counts; the others are chunks of prompts.
+        shallow: h¹ of the rows.
+        deep: hᴸ of the rows.
         reference: the LLM's logits of the rows.
         fused: the distributions.
         drawn: the tokens.
@@ -55,7 +58,10 @@ class Step:
 
     places: Sequence[Place]
     index: Int[Tensor, " rows"]
+    rows: Rows
     alive: Bool[Tensor, " rows"]
+    shallow: Float[Tensor, "rows d"]
+    deep: Float[Tensor, "rows d"]
     reference: Float[Tensor, "rows vocab"]
     fused: Fused
     drawn: Drawn
@@ -98,7 +104,7 @@ def explore(
     fused = explorer.fuse(deep, reference)
     drawn = fused.draw(GumbelDrawing(seed), rows, index)
     explorer.learn(deep, drawn.tokens, alive)
-    return Step(places, index, alive, reference, fused, drawn)
+    return Step(places, index, rows, alive, shallow, deep, reference, fused, drawn)
 
 
 def renew(explorer: Explorer, groups: Sequence[Group], warmups: Sequence[int], device: torch.device) -> None:

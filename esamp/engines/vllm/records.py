@@ -1,0 +1,80 @@
+"""What requests leave behind, token by token, for whoever asks: what `esamp.result.Sample` is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from esamp.engines.vllm.step import Step
+from esamp.explorer import Explorer
+
+__all__ = ["COLUMNS", "Records"]
+
+COLUMNS = ("token_ids", "log_probs", "reference_log_probs", "novelty", "kl", "candidates", "loss")
+"""What is recorded of each token, and the loss of its group in that step."""
+
+
+@dataclass(frozen=True)
+class _Page:
+    """One step of the rows that are recorded: whose they are, and their numbers, float64 [rows, columns]."""
+
+    keys: list[tuple[str, int]]
+    alive: Tensor
+    values: Tensor
+
+
+class Records:
+    """Keeps pages on the device until they are collected.
+
+    Args:
+        explorer: whose steps they are.
+    """
+
+    def __init__(self, explorer: Explorer) -> None:
+        self._explorer = explorer
+        self._pages: list[_Page] = []
+
+    def write(self, step: Step) -> None:
+        """Keep what the step says of requests that are to be recorded."""
+        wanted = [i for i, place in enumerate(step.places) if place.member.request.record]
+        if not wanted:
+            return
+        fused, drawn = step.fused, step.drawn
+        chosen = step.reference.gather(-1, drawn.tokens.unsqueeze(-1)).squeeze(-1)
+        columns = (
+            drawn.tokens,
+            drawn.log_probs,
+            chosen - step.reference.logsumexp(dim=-1),
+            fused.error_norm,
+            fused.kl,
+            fused.candidates.count(),
+            self._explorer.losses()[step.rows.slot],
+        )
+        members = [step.places[i].member for i in wanted]
+        page = torch.stack([column.double() for column in columns], dim=-1)
+        index = torch.tensor(wanted, device=page.device)
+        self._pages.append(
+            _Page([(member.group.key, member.sample) for member in members], step.alive[index], page[index])
+        )
+
+    def collect(self, groups: Sequence[str]) -> list[dict[str, Any]]:
+        """The records of these groups, one for each sample, as plain values; they are forgotten here."""
+        asked = set(groups)
+        found: dict[tuple[str, int], list[list[float]]] = {}
+        kept: list[_Page] = []
+        for page in self._pages:
+            if not asked & {key for key, _ in page.keys}:
+                kept.append(page)
+                continue
+            for key, alive, values in zip(page.keys, page.alive.tolist(), page.values.tolist(), strict=True):
+                if alive and key[0] in asked:
+                    found.setdefault(key, []).append(values)
+        self._pages = kept
+        return [
+            {"group": group, "sample": sample, **dict(zip(COLUMNS, map(list, zip(*rows, strict=True)), strict=True))}
+            for (group, sample), rows in found.items()
+        ]
