@@ -24,7 +24,7 @@ ESAMP = {"max_groups": 8, "max_lanes": 8}
 @pytest.fixture(scope="session")
 def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tiny")
-    random_llama(SIZE, torch.float32).save_pretrained(folder)
+    random_llama(SIZE, torch.float32, logit_spread=2.5).save_pretrained(folder)
     tiny_tokenizer(SIZE.vocab_size, chat_template=True).save_pretrained(folder)
     return folder
 

@@ -154,5 +154,8 @@ def test_teacher_forced_on_the_embedded_model_every_distribution_is_the_hugging_
     seen = {key: value for step in steps for key, value in distributions(step).items()}
     assert largest_difference(seen, kept.seen) < 1e-3
     # And left to itself, with the same seed, it writes the same texts.
-    outputs = drive(llm, [(f"again {i}", p, params(f"again {i}", 4, 24, esamp_seed=3, esamp_min_p=0.05)) for i, p in enumerate(prompts)])
+    outputs = drive(
+        llm,
+        [(f"again {i}", p, params(f"again {i}", 4, 24, esamp_seed=3, esamp_min_p=0.05)) for i, p in enumerate(prompts)],
+    )
     assert [[sample.text for sample in outputs[f"again {i}"].outputs] for i in range(2)] == wanted.texts

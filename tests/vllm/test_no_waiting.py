@@ -51,7 +51,9 @@ def nobody_waits(monkeypatch: pytest.MonkeyPatch) -> Generator[None]:
         yield
 
 
-@pytest.mark.parametrize("look", [lambda t: t.item(), lambda t: t.tolist(), bool, lambda t: t.cpu(), lambda t: t.nonzero()])
+@pytest.mark.parametrize(
+    "look", [lambda t: t.item(), lambda t: t.tolist(), bool, lambda t: t.cpu(), lambda t: t.nonzero()]
+)
 def test_the_guard_sees_who_waits(monkeypatch: pytest.MonkeyPatch, look: Any) -> None:
     with pytest.raises(Waiting), nobody_waits(monkeypatch):
         look(torch.ones(1))

@@ -54,7 +54,11 @@ class RunnerV2:
             lora_config=None,
         )
         self.model, self.fed = model, Fed()
-        self.states = RequestState(8, 256, 64, 0, model.config.vocab_size, CPU)
+        # Pinned memory that a GPU sees does not exist here; the runner has a fallback, which copies.
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("vllm.v1.worker.gpu.buffer_utils.is_uva_available", lambda: False)
+            vocabulary = model.config.vocab_size
+            self.states = RequestState(8, 256, 64, 0, vocabulary, CPU, use_dense_all_token_ids=True)
         (self.processor,) = build_custom_logits_processors(config, self.states, False, [PROCESSOR])
         settings = Settings.of(config)
         explorer = make_explorer(settings, FrozenLLM(read_head(model)))

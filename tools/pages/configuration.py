@@ -103,7 +103,9 @@ def _zoos() -> Iterator[str]:
     zoos: dict[str, Registry[Any]] = {name: registry for name, registry in PARTS.items() if name != "domains"}
     for kind, registry in {**zoos, "sampler": samplers, "task": tasks}.items():
         yield f"### {kind}\n"
-        yield "\n".join(["| name | what it is |", "|---|---|", *(_part(registry, name) for name in registry.names()), ""])
+        yield "\n".join(
+            ["| name | what it is |", "|---|---|", *(_part(registry, name) for name in registry.names()), ""]
+        )
 
 
 def _part(registry: Registry[Any], name: str) -> str:
@@ -120,6 +122,3 @@ def _part(registry: Registry[Any], name: str) -> str:
 def _cell(text: str) -> str:
     """A text of several lines in one cell of a table."""
     return " ".join(text.split()).replace("|", r"\|")
-
-
-

@@ -51,9 +51,7 @@ class BatchV1:
 
     def places(self, rows: int) -> list[Place]:
         """The rows of this step that use ESamp."""
-        return [
-            Place(index, row.member, len(row.tokens)) for index, row in sorted(self._rows.items()) if index < rows
-        ]
+        return [Place(index, row.member, len(row.tokens)) for index, row in sorted(self._rows.items()) if index < rows]
 
     def _leave(self, index: int) -> None:
         row = self._rows.pop(index, None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +21,7 @@ COLUMNS = ("token_ids", "log_probs", "reference_log_probs", "novelty", "kl", "ca
 class _Page:
     """One step of the rows that are recorded: whose they are, and their numbers, float64 [rows, columns]."""
 
-    keys: list[tuple[str, int]]
+    marks: list[str]
     alive: Tensor
     values: Tensor
 
@@ -40,7 +39,7 @@ class Records:
 
     def write(self, step: Step) -> None:
         """Keep what the step says of requests that are to be recorded."""
-        wanted = [i for i, place in enumerate(step.places) if place.member.request.record]
+        wanted = [i for i, place in enumerate(step.places) if place.member.request.record is not None]
         if not wanted:
             return
         fused, drawn = step.fused, step.drawn
@@ -54,27 +53,24 @@ class Records:
             fused.candidates.count(),
             self._explorer.losses()[step.rows.slot],
         )
-        members = [step.places[i].member for i in wanted]
+        marks = [str(step.places[i].member.request.record) for i in wanted]
         page = torch.stack([column.double() for column in columns], dim=-1)
         index = torch.tensor(wanted, device=page.device)
-        self._pages.append(
-            _Page([(member.group.key, member.sample) for member in members], step.alive[index], page[index])
-        )
+        self._pages.append(_Page(marks, step.alive[index], page[index]))
 
-    def collect(self, groups: Sequence[str]) -> list[dict[str, Any]]:
-        """The records of these groups, one for each sample, as plain values; they are forgotten here."""
-        asked = set(groups)
-        found: dict[tuple[str, int], list[list[float]]] = {}
+    def collect(self, run: str) -> list[dict[str, Any]]:
+        """The records whose marks begin with `run`, as plain values; they are forgotten here."""
+        found: dict[str, list[list[float]]] = {}
         kept: list[_Page] = []
         for page in self._pages:
-            if not asked & {key for key, _ in page.keys}:
+            if not any(mark.startswith(run) for mark in page.marks):
                 kept.append(page)
                 continue
-            for key, alive, values in zip(page.keys, page.alive.tolist(), page.values.tolist(), strict=True):
-                if alive and key[0] in asked:
-                    found.setdefault(key, []).append(values)
+            for mark, alive, values in zip(page.marks, page.alive.tolist(), page.values.tolist(), strict=True):
+                if alive and mark.startswith(run):
+                    found.setdefault(mark, []).append(values)
         self._pages = kept
         return [
-            {"group": group, "sample": sample, **dict(zip(COLUMNS, map(list, zip(*rows, strict=True)), strict=True))}
-            for (group, sample), rows in found.items()
+            {"mark": mark} | dict(zip(COLUMNS, map(list, zip(*rows, strict=True)), strict=True))
+            for mark, rows in found.items()
         ]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from esamp.candidates import Filters
+from esamp.candidates import FilterOptions, Filters
 from esamp.checks import check_choice, check_integer
 from esamp.draw import MAX_SEED
 from esamp.strength import check_beta
@@ -22,9 +22,7 @@ _KNOWN = (
     "esamp_warmup",
     "esamp_record",
     "esamp_salt",
-    "esamp_top_k",
-    "esamp_top_p",
-    "esamp_min_p",
+    *(f"esamp_{name}" for name in FilterOptions.__annotations__ if name != "temperature"),
 )
 
 
@@ -36,7 +34,7 @@ class ESampRequest:
     seed: int | None = None
     sample: int | None = None
     warmup: int | None = None
-    record: bool = False
+    record: str | None = None
 
 
 def parse(params: Any) -> ESampRequest | None:
@@ -46,20 +44,19 @@ def parse(params: Any) -> ESampRequest | None:
         check_choice("an argument of ESamp", name, _KNOWN)
     if "esamp_beta" not in extra:
         return None
-    min_p = extra.get("esamp_min_p", params.min_p) or None
-    top_k = extra.get("esamp_top_k", params.top_k)
+    # vLLM's own filters where ESamp's are not given.
+    filters: dict[str, Any] = {"top_k": params.top_k if params.top_k > 0 else None, "top_p": params.top_p}
+    filters |= {"min_p": params.min_p or None, "temperature": params.temperature}
+    filters |= {name: extra[f"esamp_{name}"] for name in FilterOptions.__annotations__ if f"esamp_{name}" in extra}
     group = extra.get("esamp_group")
     return ESampRequest(
         beta=check_beta(extra["esamp_beta"]),
-        filters=Filters(
-            temperature=params.temperature,
-            top_k=top_k if top_k and top_k > 0 else None,
-            top_p=extra.get("esamp_top_p", params.top_p),
-            min_p=min_p,
-        ),
+        filters=Filters(**filters),
         group=str(group) if group is not None else extra.get("esamp_salt"),
-        seed=None if extra.get("esamp_seed") is None else check_integer("esamp_seed", extra["esamp_seed"], low=0, high=MAX_SEED),
+        seed=None
+        if extra.get("esamp_seed") is None
+        else check_integer("esamp_seed", extra["esamp_seed"], low=0, high=MAX_SEED),
         sample=extra.get("esamp_sample"),
         warmup=extra.get("esamp_warmup"),
-        record=bool(extra.get("esamp_record")),
+        record=extra.get("esamp_record"),
     )

@@ -1,8 +1,7 @@
-"""What a vLLM worker can be asked about ESamp: `llm.collective_rpc("esamp_records", args=(groups,))`."""
+"""What a vLLM worker can be asked about ESamp: `llm.collective_rpc("esamp_records", args=(run,))`."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -18,9 +17,9 @@ class ESampWorker:
     vllm_config: Any
 
     @torch.inference_mode(False)
-    def esamp_records(self, groups: Sequence[str]) -> list[dict[str, Any]]:
-        """The records of these groups, one for each sample; they are forgotten in the worker."""
-        return installation_of(self.vllm_config).records.collect(groups)
+    def esamp_records(self, run: str) -> list[dict[str, Any]]:
+        """The records whose marks (`esamp_record`) begin with `run`; they are forgotten in the worker."""
+        return installation_of(self.vllm_config).records.collect(run)
 
     def esamp_describe(self) -> str:
         """What is on, in one line."""

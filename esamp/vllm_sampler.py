@@ -1,0 +1,238 @@
+"""`ESampSampler.from_pretrained(..., engine="vllm")`: the same call and the same result, drawn by vLLM."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, final
+
+import torch
+from torch import Tensor
+from typing_extensions import override
+
+from esamp.callbacks import Callback, GenerateStart
+from esamp.callbacks.base import check_callbacks
+from esamp.candidates import Filters
+from esamp.checks import check_flag, check_integer
+from esamp.draw import MAX_SEED
+from esamp.engines.text import Prompt
+from esamp.prompts import check_encoded, encode, list_of_prompts, render
+from esamp.result import Diagnostics, GenerationResult, Sample
+from esamp.samplers import Sampler
+from esamp.sharing import Sharing, sharings
+from esamp.strength import Beta, beta_per_sample, check_beta, name_betas
+
+__all__ = ["VLLMSampler"]
+
+_HUGGING_FACE = "use engine='huggingface' for it"
+
+
+@final
+class VLLMSampler(Sampler):
+    """ESamp's samples from a vLLM engine.
+
+    Every sample is a request of its own, with its group, its index and its β, so that the draws are those of the other
+    engine: the same seed gives the same texts, as far as both models compute the same logits.
+
+    Args:
+        model: what `vllm.LLM` takes, or "smollm2-135m".
+        distiller: a name or a dotted path; its arguments go into `esamp={"distiller_arguments": {...}}`.
+        fusion: a name or a dotted path.
+        scheduler: a name.
+        beta: exploration strength.
+        warmup: updates of a group's distiller before its fusion starts.
+        filtering: "post-filter" or "pre-filter".
+        sharing: which prompts share a distiller.
+        esamp: further settings, by their names in `esamp.engines.vllm.settings.Settings`.
+        **options: the keyword arguments of `vllm.LLM`.
+
+    Raises:
+        TypeError, ValueError: an argument is wrong, or vLLM cannot run with it.
+    """
+
+    def __init__(
+        self,
+        model: str | Path = "smollm2-135m",
+        *,
+        distiller: str = "recursive_least_squares",
+        fusion: str = "beta_mix",
+        scheduler: str = "synchronous",
+        beta: float = 0.25,
+        warmup: int = 1,
+        filtering: str = "post-filter",
+        sharing: Sharing | type[Sharing] | str = "per_prompt",
+        esamp: dict[str, Any] | None = None,
+        **options: Any,
+    ) -> None:
+        from esamp.engines.vllm.engine import VLLMEngine
+        from esamp.engines.vllm.llm import LLM
+        from esamp.engines.vllm.settings import Settings
+
+        for name, part in {"distiller": distiller, "fusion": fusion, "scheduler": scheduler}.items():
+            if not isinstance(part, str):
+                raise TypeError(
+                    f"{name} must be a name or a dotted path with engine='vllm', whose workers build it, got {part!r}"
+                )
+        self.beta = check_beta(beta)
+        self.sharing = sharings.build(sharing)
+        given: dict[str, Any] = {"distiller": distiller, "fusion": fusion, "scheduler": scheduler, "warmup": warmup}
+        self.settings = Settings(**(given | {"prefilter": filtering == "pre-filter"} | (esamp or {})))
+        self.engine = VLLMEngine(LLM(model, esamp=self.settings.plain(), **options))
+
+    @override
+    def generate(
+        self,
+        prompts: Prompt | Sequence[Prompt],
+        n: int | Sequence[int] = 16,
+        *,
+        max_new_tokens: int = 128,
+        temperature: Any = 1.0,
+        seed: int = 0,
+        beta: Beta | None = None,
+        waves: int = 1,
+        state: None = None,
+        stop: str | Sequence[str] = (),
+        ignore_eos: bool = False,
+        chat: bool = False,
+        batch_size: int | None = None,
+        callbacks: Sequence[Callback] = (),
+        progress: bool = False,
+        min_p: float | None = 0.05,
+        **filters: Any,
+    ) -> GenerationResult:
+        """Draw n samples of each prompt; the arguments are those of `ESampSampler.generate`.
+
+        `batch_size` bounds the prompts that are under way together, as `max_groups` does. Callbacks are told of the run
+        and of finished samples, not of steps.
+
+        Raises:
+            TypeError, ValueError: an argument is wrong, or is one that this engine does not have.
+        """
+        if state is not None:
+            raise ValueError(
+                f"state must be None with engine='vllm', whose distillers stay in its workers; {_HUGGING_FACE}"
+            )
+        if callable(temperature) or callable(beta):
+            raise ValueError(f"temperature and beta must be numbers with engine='vllm', not schedules; {_HUGGING_FACE}")
+        checked = Filters(temperature=temperature, min_p=min_p, **filters)
+        listed = list_of_prompts(prompts)
+        texts = render(listed, self.engine, chat=check_flag("chat", chat))
+        encoded = encode(listed, texts, self.engine, chat=chat)
+        check_encoded(encoded, check_integer("max_new_tokens", max_new_tokens, low=1), self.engine)
+        check_integer("seed", seed, low=0, high=MAX_SEED)
+        counts = [n] * len(listed) if isinstance(n, int) else list(n)
+        check_integer("waves", waves, low=1, high=max(counts))
+        betas = beta_per_sample(self.beta if beta is None else beta, len(listed), max(counts))
+        groups, run = self.sharing.groups(texts), uuid.uuid4().hex
+        settings = self.settings.plain() | checked.settings() | {"engine": "vllm", "model": self.engine.name, "n": n}
+        settings |= {"max_new_tokens": max_new_tokens, "seed": seed, "beta": name_betas(betas), "waves": waves}
+        hooks = check_callbacks(callbacks)
+        for hook in hooks:
+            hook.on_generate_start(GenerateStart(len(listed), settings["n"], sum(counts), max_new_tokens, settings))
+        samples: list[list[Sample]] = [[] for _ in listed]
+        losses: dict[int, list[float]] = {}
+        for batch, wave in ((batch, wave) for batch in self._batches(groups, batch_size) for wave in range(waves)):
+            wanted = [(prompt, index) for prompt in batch for index in _of_wave(counts[prompt], wave, waves)]
+            marks = {(prompt, index): f"{run} {prompt} {index}" for prompt, index in wanted}
+            asked = [
+                self._parameters(
+                    checked,
+                    {
+                        "esamp_group": f"{run} {groups[prompt]}",
+                        "esamp_sample": index,
+                        "esamp_record": marks[prompt, index],
+                        "esamp_beta": float(betas[prompt, index]),
+                        "esamp_seed": seed,
+                    },
+                    max_tokens=max_new_tokens,
+                    ignore_eos=ignore_eos,
+                    stop=list([stop] if isinstance(stop, str) else stop),
+                )
+                for prompt, index in wanted
+            ]
+            tokens = [{"prompt_token_ids": encoded[prompt]} for prompt, _ in wanted]
+            outputs = self.engine.llm.generate(tokens, asked, use_tqdm=progress)
+            records = self._records(run)
+            for (prompt, index), output in zip(wanted, outputs, strict=True):
+                record = records[marks[prompt, index]]
+                losses.setdefault(groups[prompt], []).extend(record["loss"] if index in (0, wave) else [])
+                samples[prompt].append(self._sample(prompt, index, output.outputs[0], record))
+                for hook in hooks:
+                    hook.on_sample_end(samples[prompt][-1])
+        for of_prompt in samples:
+            of_prompt.sort(key=lambda sample: sample.index)
+        result = GenerationResult(texts, samples, _diagnostics(losses), settings)
+        for hook in hooks:
+            hook.on_generate_end(result)
+        return result
+
+    def _batches(self, groups: list[int], batch_size: int | None) -> Iterator[list[int]]:
+        """Prompts that are under way together: no more groups than the engine has room for."""
+        batch: list[int] = []
+        for prompt in range(len(groups)):
+            full = len({groups[other] for other in (*batch, prompt)}) > self.settings.max_groups
+            if batch and (full or len(batch) == batch_size):
+                yield batch
+                batch = []
+            batch.append(prompt)
+        yield batch
+
+    def _parameters(self, filters: Filters, ours: dict[str, Any], **more: Any) -> Any:
+        from vllm import SamplingParams
+
+        named = {f"esamp_{name}": value for name, value in vars(filters).items() if value is not None}
+        temperature = named.pop("esamp_temperature")
+        return SamplingParams(temperature=temperature, detokenize=bool(more["stop"]), extra_args=named | ours, **more)
+
+    def _records(self, run: str) -> dict[str, dict[str, Any]]:
+        """What the workers kept; all of them keep the same, so that of the first is taken."""
+        return {record["mark"]: record for record in self.engine.llm.collective_rpc("esamp_records", args=(run,))[0]}
+
+    def _sample(self, prompt: int, index: int, output: Any, record: dict[str, Any]) -> Sample:
+        ids, length = list(output.token_ids), len(output.token_ids)
+        text = self.engine.text(ids)
+        reason = str(output.finish_reason)
+        if isinstance(output.stop_reason, str):
+            text = text[: text.find(output.stop_reason)]
+        elif reason == "stop":
+            reason = "eos"
+
+        def column(name: str) -> Tensor:
+            return torch.tensor(record[name][:length], dtype=torch.float32)
+
+        if record["token_ids"][:length] != ids:
+            raise RuntimeError(
+                f"vLLM gave sample {index} of prompts[{prompt}] tokens that ESamp did not draw: something else in this "
+                "engine chooses tokens; start it without"
+            )
+        return Sample(
+            prompt,
+            index,
+            text,
+            torch.tensor(ids, dtype=torch.int64),
+            column("log_probs"),
+            column("reference_log_probs"),
+            column("novelty"),
+            column("kl"),
+            column("candidates").long(),
+            reason,
+        )
+
+    @override
+    def describe(self) -> str:
+        """The pipeline of one decode step, as the worker has it."""
+        return str(self.engine.llm.collective_rpc("esamp_describe")[0])
+
+
+def _of_wave(count: int, wave: int, waves: int) -> range:
+    """The samples of a prompt that are drawn in a wave; the first waves take one more of what cannot be divided."""
+    each, rest = divmod(count, waves)
+    start = wave * each + min(wave, rest)
+    return range(start, start + each + (wave < rest))
+
+
+def _diagnostics(losses: dict[int, list[float]]) -> Diagnostics:
+    longest = max(map(len, losses.values()))
+    padded = [losses[group] + [float("nan")] * (longest - len(losses[group])) for group in sorted(losses)]
+    return Diagnostics(torch.tensor(padded), torch.zeros(len(losses), dtype=torch.int64))
