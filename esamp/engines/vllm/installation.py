@@ -13,7 +13,7 @@ from vllm.model_executor.models.interfaces import supports_eagle3
 
 from esamp.bank import Bank
 from esamp.candidates import Filters
-from esamp.engines.vllm.compatibility import UnsupportedByESamp
+from esamp.engines.vllm.compatibility import UnsupportedVLLMError
 from esamp.engines.vllm.head import find_logits_layer, read_head
 from esamp.engines.vllm.records import Records
 from esamp.engines.vllm.settings import Settings
@@ -65,12 +65,12 @@ def install(model: nn.Module, vllm_config: Any) -> Installation:
     """Tap a loaded model and make its bank, so that vLLM counts the bank's memory as the model's.
 
     Raises:
-        UnsupportedByESamp: the model cannot show its first layer's output, or its head cannot be read.
+        UnsupportedVLLMError: the model cannot show its first layer's output, or its head cannot be read.
         TypeError, ValueError: a setting is wrong.
     """
     name = type(model).__name__
     if not supports_eagle3(model):
-        raise UnsupportedByESamp(
+        raise UnsupportedVLLMError(
             f"{name} cannot show its first layer's output: it lacks vLLM's SupportsEagle3, which the models have that "
             "EAGLE-3 runs with (Llama, Qwen, Mistral, Gemma, gpt-oss and more); use one of those"
         )
@@ -105,11 +105,11 @@ def installation_of(vllm_config: Any) -> Installation:
     """What was installed on the model of an engine.
 
     Raises:
-        UnsupportedByESamp: nothing was.
+        UnsupportedVLLMError: nothing was.
     """
     installation = _installations.get(vllm_config.instance_id)
     if installation is None:
-        raise UnsupportedByESamp(
+        raise UnsupportedVLLMError(
             "the logits processor of ESamp needs a model that was loaded with --load-format esamp; add that flag, or "
             "start with `esamp serve`"
         )

@@ -28,7 +28,7 @@ class LLM(vllm.LLM):
         **options: the keyword arguments of `vllm.LLM`.
 
     Raises:
-        UnsupportedByESamp: vLLM's version, an option or the model does not go with ESamp.
+        UnsupportedVLLMError: vLLM's version, an option or the model does not go with ESamp.
         TypeError, ValueError: a setting is wrong.
     """
 
@@ -47,8 +47,8 @@ def engine_arguments(settings: Settings, **options: Any) -> dict[str, Any]:
     base = options.pop("load_format", "auto")
     if options.get("worker_extension_cls"):
         raise ValueError(
-            f"worker_extension_cls must be left to ESamp, got {options['worker_extension_cls']!r}; derive your class from "
-            f"{WORKER} and pass it to vllm.LLM with esamp's other options (`engine_arguments`)"
+            f"worker_extension_cls must be left to ESamp, got {options['worker_extension_cls']!r}; derive your class "
+            f"from {WORKER} and pass it to vllm.LLM with esamp's other options (`engine_arguments`)"
         )
     return options | {
         "load_format": plugin.LOAD_FORMAT,

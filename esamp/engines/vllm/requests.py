@@ -14,6 +14,7 @@ from esamp.strength import check_beta
 __all__ = ["ESampRequest", "parse"]
 
 _PREFIX = "esamp_"
+_MOST = 2**31 - 1
 _KNOWN = (
     "esamp_beta",
     "esamp_group",
@@ -28,6 +29,18 @@ _KNOWN = (
 
 @dataclass(frozen=True)
 class ESampRequest:
+    """The arguments of one request, checked.
+
+    Attributes:
+        beta: exploration strength β.
+        filters: temperature and filters.
+        group: key by which requests share a distiller; None: it has one of its own.
+        seed: of the draws; None: one that the engine makes.
+        sample: index among the samples of its group; None: by order of arrival.
+        warmup: updates of a new group's distiller before its fusion starts; None: the engine's.
+        record: the mark under which its tokens are recorded; None: they are not.
+    """
+
     beta: float
     filters: Filters
     group: str | None = None
@@ -38,12 +51,26 @@ class ESampRequest:
 
 
 def parse(params: Any) -> ESampRequest | None:
+    """What a request asks for; None where it does not ask for ESamp, which `esamp_beta` does.
+
+    Raises:
+        TypeError, ValueError: an argument is unknown, of the wrong type or out of range, or needs another.
+    """
     extra: Mapping[str, Any] = params.extra_args or {}
     ours = [name for name in extra if name.startswith(_PREFIX)]
     for name in ours:
         check_choice("an argument of ESamp", name, _KNOWN)
     if "esamp_beta" not in extra:
+        if ours:
+            raise ValueError(
+                f"{ours[0]} needs esamp_beta beside it, which switches ESamp on; add it, or leave both out"
+            )
         return None
+    if params.min_p and 0 < params.top_p < 1 and not {"esamp_min_p", "esamp_top_p"} <= extra.keys():
+        raise ValueError(
+            f"min_p and top_p must come as esamp_min_p and esamp_top_p where both are on, got {params.min_p} and "
+            f"{params.top_p}: vLLM's own act in another order"
+        )
     # vLLM's own filters where ESamp's are not given.
     filters: dict[str, Any] = {"top_k": params.top_k if params.top_k > 0 else None, "top_p": params.top_p}
     filters |= {"min_p": params.min_p or None, "temperature": params.temperature}
@@ -60,3 +87,8 @@ def parse(params: Any) -> ESampRequest | None:
         warmup=extra.get("esamp_warmup"),
         record=extra.get("esamp_record"),
     )
+
+
+def _integer(extra: Mapping[str, Any], name: str, low: int, high: int) -> int | None:
+    value = extra.get(name)
+    return None if value is None else check_integer(name, value, low=low, high=high)

@@ -7,7 +7,6 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Protocol
 
-
 from esamp.draw import MAX_SEED
 from esamp.engines.vllm.requests import ESampRequest
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from esamp.checks import check_choice, check_flag, check_integer
+from esamp.checks import check_choice, check_flag, check_integer, check_number
 from esamp.distillers import Distiller, distillers
 from esamp.fusion import NoveltyFusion, fusions
 from esamp.schedulers import OverlapScheduler, schedulers
@@ -27,9 +27,6 @@ class Settings:
         prefilter: fuse over the whole vocabulary, then filter.
         max_groups: groups that live at a time; each has a distiller.
         max_lanes: rows of a group in one step.
-        when_full: what happens to a request whose group finds no room: "skip" serves it without ESamp and counts it,
-            "refuse" ends it with an error.
-        shared_groups: requests may share a group by `esamp_group`.
         idle_seconds: a group nobody has used for so long is forgotten.
 
     Raises:
@@ -44,8 +41,6 @@ class Settings:
     prefilter: bool = False
     max_groups: int = 16
     max_lanes: int = 64
-    when_full: str = "skip"
-    shared_groups: bool = True
     idle_seconds: float = 60.0
 
     def __post_init__(self) -> None:
@@ -56,8 +51,7 @@ class Settings:
         check_flag("esamp.prefilter", self.prefilter)
         check_integer("esamp.max_groups", self.max_groups, low=1)
         check_integer("esamp.max_lanes", self.max_lanes, low=1)
-        check_choice("esamp.when_full", self.when_full, ("skip", "refuse"))
-        check_flag("esamp.shared_groups", self.shared_groups)
+        check_number("esamp.idle_seconds", self.idle_seconds, low=0)
 
     @classmethod
     def of(cls, vllm_config: Any) -> Settings:
@@ -93,7 +87,6 @@ class Settings:
         """One line, for the log."""
         return (
             f"distiller {self.distiller}, fusion {self.fusion}, scheduler {self.scheduler}, "
-            f"{'pre-filter' if self.prefilter else 'post-filter'}, warm-up {self.warmup}, up to {self.max_groups} groups "
-            f"of {self.max_lanes} rows, when full {self.when_full}, "
-            f"shared groups {'allowed' if self.shared_groups else 'forbidden'}"
+            f"{'pre-filter' if self.prefilter else 'post-filter'}, warm-up {self.warmup}, "
+            f"up to {self.max_groups} groups of {self.max_lanes} rows"
         )

@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from esamp.engines.vllm.compatibility import UnsupportedByESamp
+from esamp.engines.vllm.compatibility import UnsupportedVLLMError
 
 __all__ = ["TappedRows", "Taps", "join_position", "split_position"]
 
@@ -80,7 +80,7 @@ class Taps:
 
     def _pack(self, module: nn.Module, arguments: tuple[Any, ...], named: dict[str, Any], output: Any) -> Tensor:
         if not isinstance(output, tuple):
-            raise UnsupportedByESamp(
+            raise UnsupportedVLLMError(
                 f"{type(module).__name__} returned {type(output).__name__} and no inner layer: it was compiled before "
                 "ESamp tapped it; remove vLLM's compile cache (~/.cache/vllm) or start with --enforce-eager"
             )
