@@ -123,8 +123,10 @@ class VLLMSampler(Sampler):
         check_integer("seed", seed, low=0, high=MAX_SEED)
         counts = [n] * len(listed) if isinstance(n, int) else list(n)
         check_integer("waves", waves, low=1, high=max(counts))
-        betas = beta_per_sample(self.beta if beta is None else beta, len(listed), max(counts))
+        check_integer("max(n)", max(counts), low=1)
         groups, run = self.sharing.groups(texts), uuid.uuid4().hex
+        self._check_room(counts, groups, waves)
+        betas = beta_per_sample(self.beta if beta is None else beta, len(listed), max(counts))
         settings = self.settings.plain() | checked.settings() | {"engine": "vllm", "model": self.engine.name, "n": n}
         settings |= {"max_new_tokens": max_new_tokens, "seed": seed, "beta": name_betas(betas), "waves": waves}
         hooks = check_callbacks(callbacks)
@@ -166,6 +168,15 @@ class VLLMSampler(Sampler):
         for hook in hooks:
             hook.on_generate_end(result)
         return result
+
+    def _check_room(self, counts: list[int], groups: list[int], waves: int) -> None:
+        """Every sample has a lane in its group."""
+        largest = max(sum(-(-n // waves) for n, mine in zip(counts, groups, strict=True) if mine == g) for g in groups)
+        if largest > self.settings.max_lanes:
+            raise ValueError(
+                f"n must be at most {self.settings.max_lanes} samples of a group at a time, got {largest}; start the "
+                f"sampler with esamp={{'max_lanes': {largest}}}, or draw them in more waves"
+            )
 
     def _batches(self, groups: list[int], batch_size: int | None) -> Iterator[list[int]]:
         """Prompts that are under way together: no more groups than the engine has room for."""
