@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, final
 
@@ -17,11 +17,13 @@ from esamp.candidates import Filters
 from esamp.checks import check_flag, check_integer
 from esamp.draw import MAX_SEED
 from esamp.engines.text import Prompt
+from esamp.engines.vllm.wish import Wish
 from esamp.prompts import check_encoded, encode, list_of_prompts, render
+from esamp.request import check_counts
 from esamp.result import Diagnostics, GenerationResult, Sample
 from esamp.samplers import Sampler
 from esamp.sharing import Sharing, sharings
-from esamp.strength import Beta, beta_per_sample, check_beta, name_betas
+from esamp.strength import Beta, beta_per_sample, check_beta
 
 __all__ = ["VLLMSampler"]
 
@@ -109,65 +111,52 @@ class VLLMSampler(Sampler):
         Raises:
             TypeError, ValueError: an argument is wrong, or is one that this engine does not have.
         """
-        if state is not None:
-            raise ValueError(
-                f"state must be None with engine='vllm', whose distillers stay in its workers; {_HUGGING_FACE}"
-            )
-        if callable(temperature) or callable(beta):
-            raise ValueError(f"temperature and beta must be numbers with engine='vllm', not schedules; {_HUGGING_FACE}")
-        checked = Filters(temperature=temperature, min_p=min_p, **filters)
-        listed = list_of_prompts(prompts)
-        texts = render(listed, self.engine, chat=check_flag("chat", chat))
-        encoded = encode(listed, texts, self.engine, chat=chat)
-        check_encoded(encoded, check_integer("max_new_tokens", max_new_tokens, low=1), self.engine)
-        check_integer("seed", seed, low=0, high=MAX_SEED)
-        counts = [n] * len(listed) if isinstance(n, int) else list(n)
-        check_integer("waves", waves, low=1, high=max(counts))
-        check_integer("max(n)", max(counts), low=1)
-        groups, run = self.sharing.groups(texts), uuid.uuid4().hex
-        self._check_room(counts, groups, waves)
-        betas = beta_per_sample(self.beta if beta is None else beta, len(listed), max(counts))
-        settings = self.settings.plain() | checked.settings() | {"engine": "vllm", "model": self.engine.name, "n": n}
-        settings |= {"max_new_tokens": max_new_tokens, "seed": seed, "beta": name_betas(betas), "waves": waves}
+        _refuse(state, temperature, beta)
+        common = {"max_tokens": max_new_tokens, "ignore_eos": check_flag("ignore_eos", ignore_eos)}
+        common["stop"] = [stop] if isinstance(stop, str) else list(stop)
+        wish = self._check(prompts, n, chat, waves, max_new_tokens, self.beta if beta is None else beta)
+        wish = replace(wish, filters=Filters(temperature=temperature, min_p=min_p, **filters), common=common)
+        wish = replace(wish, seed=check_integer("seed", seed, low=0, high=MAX_SEED))
+        settings = self.settings.plain() | {"engine": "vllm", "model": self.engine.name} | wish.settings()
         hooks = check_callbacks(callbacks)
         for hook in hooks:
-            hook.on_generate_start(GenerateStart(len(listed), settings["n"], sum(counts), max_new_tokens, settings))
-        samples: list[list[Sample]] = [[] for _ in listed]
-        losses: dict[int, list[float]] = {}
-        for batch, wave in ((batch, wave) for batch in self._batches(groups, batch_size) for wave in range(waves)):
-            wanted = [(prompt, index) for prompt in batch for index in _of_wave(counts[prompt], wave, waves)]
-            marks = {(prompt, index): f"{run} {prompt} {index}" for prompt, index in wanted}
-            asked = [
-                self._parameters(
-                    checked,
-                    {
-                        "esamp_group": f"{run} {groups[prompt]}",
-                        "esamp_sample": index,
-                        "esamp_record": marks[prompt, index],
-                        "esamp_beta": float(betas[prompt, index]),
-                        "esamp_seed": seed,
-                    },
-                    max_tokens=max_new_tokens,
-                    ignore_eos=ignore_eos,
-                    stop=list([stop] if isinstance(stop, str) else stop),
-                )
-                for prompt, index in wanted
-            ]
-            tokens = [{"prompt_token_ids": encoded[prompt]} for prompt, _ in wanted]
-            outputs = self.engine.llm.generate(tokens, asked, use_tqdm=progress)
-            records = self._records(run)
-            for (prompt, index), output in zip(wanted, outputs, strict=True):
-                record = records[marks[prompt, index]]
-                losses.setdefault(groups[prompt], []).extend(record["loss"] if index in (0, wave) else [])
-                samples[prompt].append(self._sample(prompt, index, output.outputs[0], record))
-                for hook in hooks:
-                    hook.on_sample_end(samples[prompt][-1])
+            hook.on_generate_start(
+                GenerateStart(len(wish.texts), settings["n"], sum(wish.counts), max_new_tokens, settings)
+            )
+        samples: list[list[Sample]] = [[] for _ in wish.texts]
+        losses: dict[int, list[float]] = {group: [] for group in wish.groups}
+        for batch in self._batches(wish.groups, batch_size):
+            for wave in range(waves):
+                for sample, loss in self._draw(wish, batch, wave, progress):
+                    samples[sample.prompt].append(sample)
+                    if sample.index == wish.of_wave(sample.prompt, wave).start:
+                        losses[wish.groups[sample.prompt]] += loss
+                    for hook in hooks:
+                        hook.on_sample_end(sample)
         for of_prompt in samples:
             of_prompt.sort(key=lambda sample: sample.index)
-        result = GenerationResult(texts, samples, _diagnostics(losses), settings)
+        result = GenerationResult(wish.texts, samples, _diagnostics(losses), settings)
         for hook in hooks:
             hook.on_generate_end(result)
         return result
+
+    @override
+    def describe(self) -> str:
+        """The pipeline of one decode step, as the worker has it."""
+        return str(self.engine.llm.collective_rpc("esamp_describe")[0])
+
+    def _check(self, prompts: Any, n: Any, chat: bool, waves: int, max_new_tokens: int, beta: Beta) -> Wish:
+        """What is wished for, every argument checked."""
+        listed = list_of_prompts(prompts)
+        counts = check_counts(n, len(listed))
+        check_integer("max_new_tokens", max_new_tokens, low=1)
+        check_integer("waves", waves, low=1, high=max(counts), hint="a wave has at least one sample")
+        texts = render(listed, self.engine, chat=check_flag("chat", chat))
+        encoded = encode(listed, texts, self.engine, chat=chat)
+        check_encoded(encoded, max_new_tokens, self.engine)
+        groups = self.sharing.groups(texts)
+        self._check_room(counts, groups, waves)
+        return Wish(texts, encoded, counts, groups, beta_per_sample(beta, len(texts), max(counts)), waves)
 
     def _check_room(self, counts: list[int], groups: list[int], waves: int) -> None:
         """Every sample has a lane in its group."""
@@ -189,16 +178,21 @@ class VLLMSampler(Sampler):
             batch.append(prompt)
         yield batch
 
-    def _parameters(self, filters: Filters, ours: dict[str, Any], **more: Any) -> Any:
+    def _draw(self, wish: Wish, batch: list[int], wave: int, progress: bool) -> Iterator[tuple[Sample, list[float]]]:
+        """The samples of some prompts in one wave, each with the losses of its group over its steps."""
         from vllm import SamplingParams
 
-        named = {f"esamp_{name}": value for name, value in vars(filters).items() if value is not None}
-        temperature = named.pop("esamp_temperature")
-        return SamplingParams(temperature=temperature, detokenize=bool(more["stop"]), extra_args=named | ours, **more)
-
-    def _records(self, run: str) -> dict[str, dict[str, Any]]:
-        """What the workers kept; all of them keep the same, so that of the first is taken."""
-        return {record["mark"]: record for record in self.engine.llm.collective_rpc("esamp_records", args=(run,))[0]}
+        seats = [(prompt, index) for prompt in batch for index in wish.of_wave(prompt, wave)]
+        tokens = [{"prompt_token_ids": wish.encoded[prompt]} for prompt, _ in seats]
+        parameters = [SamplingParams(**wish.parameters(*seat)) for seat in seats]
+        outputs = self.engine.llm.generate(tokens, parameters, use_tqdm=progress)
+        # All ranks keep the same.
+        records = {
+            record["mark"]: record for record in self.engine.llm.collective_rpc("esamp_records", args=(wish.run,))[0]
+        }
+        for seat, output in zip(seats, outputs, strict=True):
+            record = records[wish.mark(*seat)]
+            yield self._sample(*seat, output.outputs[0], record), record["loss"]
 
     def _sample(self, prompt: int, index: int, output: Any, record: dict[str, Any]) -> Sample:
         ids, length = list(output.token_ids), len(output.token_ids)
@@ -230,20 +224,17 @@ class VLLMSampler(Sampler):
             reason,
         )
 
-    @override
-    def describe(self) -> str:
-        """The pipeline of one decode step, as the worker has it."""
-        return str(self.engine.llm.collective_rpc("esamp_describe")[0])
-
-
-def _of_wave(count: int, wave: int, waves: int) -> range:
-    """The samples of a prompt that are drawn in a wave; the first waves take one more of what cannot be divided."""
-    each, rest = divmod(count, waves)
-    start = wave * each + min(wave, rest)
-    return range(start, start + each + (wave < rest))
-
 
 def _diagnostics(losses: dict[int, list[float]]) -> Diagnostics:
     longest = max(map(len, losses.values()))
     padded = [losses[group] + [float("nan")] * (longest - len(losses[group])) for group in sorted(losses)]
     return Diagnostics(torch.tensor(padded), torch.zeros(len(losses), dtype=torch.int64))
+
+
+def _refuse(state: object, temperature: object, beta: object) -> None:
+    if state is not None:
+        raise ValueError(
+            f"state must be None with engine='vllm', whose distillers stay in its workers; {_HUGGING_FACE}"
+        )
+    if callable(temperature) or callable(beta):
+        raise ValueError(f"temperature and beta must be numbers with engine='vllm', not schedules; {_HUGGING_FACE}")
