@@ -124,18 +124,18 @@ class VLLMSampler(Sampler):
                 GenerateStart(len(wish.texts), settings["n"], sum(wish.counts), max_new_tokens, settings)
             )
         samples: list[list[Sample]] = [[] for _ in wish.texts]
-        losses: dict[int, list[float]] = {group: [] for group in wish.groups}
+        longest: dict[tuple[int, int], dict[str, Any]] = {}
         for batch in self._batches(wish.groups, batch_size):
             for wave in range(waves):
-                for sample, loss in self._draw(wish, batch, wave, progress):
+                for sample, record in self._draw(wish, batch, wave, progress):
                     samples[sample.prompt].append(sample)
-                    if sample.index == wish.of_wave(sample.prompt, wave).start:
-                        losses[wish.groups[sample.prompt]] += loss
+                    place = (wish.groups[sample.prompt], wave)
+                    longest[place] = max(longest.get(place, record), record, key=lambda record: len(record["loss"]))
                     for hook in hooks:
                         hook.on_sample_end(sample)
         for of_prompt in samples:
             of_prompt.sort(key=lambda sample: sample.index)
-        result = GenerationResult(wish.texts, samples, _diagnostics(losses), settings)
+        result = GenerationResult(wish.texts, samples, _diagnostics(longest), settings)
         for hook in hooks:
             hook.on_generate_end(result)
         return result
@@ -178,8 +178,8 @@ class VLLMSampler(Sampler):
             batch.append(prompt)
         yield batch
 
-    def _draw(self, wish: Wish, batch: list[int], wave: int, progress: bool) -> Iterator[tuple[Sample, list[float]]]:
-        """The samples of some prompts in one wave, each with the losses of its group over its steps."""
+    def _draw(self, wish: Wish, batch: list[int], wave: int, progress: bool) -> Iterator[tuple[Sample, dict[str, Any]]]:
+        """The samples of some prompts in one wave, each with what was recorded of it."""
         from vllm import SamplingParams
 
         seats = [(prompt, index) for prompt in batch for index in wish.of_wave(prompt, wave)]
@@ -192,7 +192,7 @@ class VLLMSampler(Sampler):
         }
         for seat, output in zip(seats, outputs, strict=True):
             record = records[wish.mark(*seat)]
-            yield self._sample(*seat, output.outputs[0], record), record["loss"]
+            yield self._sample(*seat, output.outputs[0], record), record
 
     def _sample(self, prompt: int, index: int, output: Any, record: dict[str, Any]) -> Sample:
         ids, length = list(output.token_ids), len(output.token_ids)
@@ -225,10 +225,17 @@ class VLLMSampler(Sampler):
         )
 
 
-def _diagnostics(losses: dict[int, list[float]]) -> Diagnostics:
-    longest = max(map(len, losses.values()))
-    padded = [losses[group] + [float("nan")] * (longest - len(losses[group])) for group in sorted(losses)]
-    return Diagnostics(torch.tensor(padded), torch.zeros(len(losses), dtype=torch.int64))
+def _diagnostics(longest: dict[tuple[int, int], dict[str, Any]]) -> Diagnostics:
+    """Losses and resets of each group, from the record of its longest sample in each wave: they are of all its steps."""
+    losses: dict[int, list[float]] = {}
+    resets: dict[int, int] = {}
+    for group, wave in sorted(longest):
+        record = longest[group, wave]
+        losses[group] = losses.get(group, []) + record["loss"]
+        resets[group] = int(record["resets"][-1])
+    steps = max(map(len, losses.values()))
+    padded = [loss + [torch.nan] * (steps - len(loss)) for loss in losses.values()]
+    return Diagnostics(torch.tensor(padded), torch.tensor(list(resets.values())))
 
 
 def _refuse(state: object, temperature: object, beta: object) -> None:

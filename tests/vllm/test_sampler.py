@@ -62,6 +62,8 @@ def test_results_are_the_same(sampler: VLLMSampler, other: ESampSampler, asked: 
         assert mine.token_ids.tolist() == theirs.token_ids.tolist()
         for name in ("log_probs", "reference_log_probs", "novelty", "kl", "candidates"):
             torch.testing.assert_close(getattr(mine, name), getattr(theirs, name), atol=1e-3, rtol=1e-3)
+    torch.testing.assert_close(got.diagnostics.loss, wanted.diagnostics.loss, atol=1e-3, rtol=1e-3, equal_nan=True)
+    assert got.diagnostics.resets.tolist() == wanted.diagnostics.resets.tolist()
 
 
 def test_what_this_engine_lacks_is_refused_by_name(sampler: VLLMSampler) -> None:

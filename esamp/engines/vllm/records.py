@@ -13,8 +13,8 @@ from esamp.explorer import Explorer
 
 __all__ = ["COLUMNS", "Records"]
 
-COLUMNS = ("token_ids", "log_probs", "reference_log_probs", "novelty", "kl", "candidates", "loss")
-"""What is recorded of each token, and the loss of its group in that step."""
+COLUMNS = ("token_ids", "log_probs", "reference_log_probs", "novelty", "kl", "candidates", "loss", "resets")
+"""What is recorded of each token, and the loss of its group in that step, with how often it was reset so far."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,7 @@ class Records:
             fused.kl,
             fused.candidates.count(),
             self._explorer.losses()[step.rows.slot],
+            self._explorer.resets()[step.rows.slot],
         )
         marks = [str(step.places[i].member.request.record) for i in wanted]
         page = torch.stack([column.double() for column in columns], dim=-1)
