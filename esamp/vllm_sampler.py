@@ -135,7 +135,7 @@ class VLLMSampler(Sampler):
                         hook.on_sample_end(sample)
         for of_prompt in samples:
             of_prompt.sort(key=lambda sample: sample.index)
-        result = GenerationResult(wish.texts, samples, _diagnostics(longest), settings)
+        result = GenerationResult(wish.texts, samples, _diagnostics(longest, max_new_tokens), settings)
         for hook in hooks:
             hook.on_generate_end(result)
         return result
@@ -225,17 +225,16 @@ class VLLMSampler(Sampler):
         )
 
 
-def _diagnostics(longest: dict[tuple[int, int], dict[str, Any]]) -> Diagnostics:
-    """Losses and resets of each group, from the record of its longest sample in each wave: they are of all its steps."""
+def _diagnostics(longest: dict[tuple[int, int], dict[str, Any]], steps: int) -> Diagnostics:
+    """Losses and resets of each group: what its longest sample of each wave saw, of which each has room for `steps`."""
     losses: dict[int, list[float]] = {}
     resets: dict[int, int] = {}
     for group, wave in sorted(longest):
         record = longest[group, wave]
-        losses[group] = losses.get(group, []) + record["loss"]
+        loss: list[float] = record["loss"]
+        losses[group] = losses.get(group, []) + loss + [torch.nan] * (steps - len(loss))
         resets[group] = int(record["resets"][-1])
-    steps = max(map(len, losses.values()))
-    padded = [loss + [torch.nan] * (steps - len(loss)) for loss in losses.values()]
-    return Diagnostics(torch.tensor(padded), torch.tensor(list(resets.values())))
+    return Diagnostics(torch.tensor(list(losses.values())), torch.tensor(list(resets.values())))
 
 
 def _refuse(state: object, temperature: object, beta: object) -> None:
