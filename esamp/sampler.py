@@ -140,6 +140,8 @@ class ESampSampler(InsideGenerate, Sampler):
             ValueError: nothing can be loaded by that name, or another argument is wrong.
         """
         if check_choice("engine", engine, ("huggingface", "vllm")) == "vllm":
+            if device is not None:
+                raise ValueError(f"device must be None with engine='vllm', which finds its own, got {device!r}")
             return VLLMSampler(model, dtype=str(dtype).removeprefix("torch."), **parts)
         # What is misspelt is told before a model is read, which may take minutes.
         inspect.signature(cls).bind(model, None, **parts)

@@ -26,12 +26,6 @@ class VLLMEngine(TextEngine):
         self.llm = llm
         self.config = llm.llm_engine.vllm_config
         self.tokenizer = llm.get_tokenizer()
-        generation = self.config.model_config.try_get_generation_config()
-        ends = generation.get("eos_token_id")
-        listed: list[int | None] = ends if isinstance(ends, list) else [ends]
-        self.eos_ids = frozenset(
-            int(token) for token in (*listed, self.tokenizer.eos_token_id) if isinstance(token, int)
-        )
 
     @property
     @override

@@ -92,8 +92,8 @@ def explore(
     )
     index, slot, lane, sample, step, position, seed = numbers.unbind(dim=-1)
     beta = _sent([(member.request.beta,) for member in members], device).squeeze(-1)
-    # Copies, and not inference tensors: a distiller may learn from them by autograd.
-    deep, shallow, reference = (rows[index].clone() for rows in (tapped.deep, tapped.shallow, logits))
+    # Copies, and out of inference mode no inference tensors: a distiller may learn from them by autograd.
+    deep, shallow, reference = (rows[index] for rows in (tapped.deep, tapped.shallow, logits))
     alive = tapped.position[index] == position
     rows = Rows(slot, lane, sample, step, beta)
     explorer.filters = filters_of_rows([member.request.filters for member in members], device)
