@@ -14,7 +14,7 @@ from typing_extensions import override
 from esamp.callbacks import Callback, GenerateStart
 from esamp.callbacks.base import check_callbacks
 from esamp.candidates import Filters
-from esamp.checks import check_flag, check_integer
+from esamp.checks import check_choice, check_flag, check_integer
 from esamp.draw import MAX_SEED
 from esamp.engines.text import Prompt
 from esamp.engines.vllm.wish import Wish
@@ -28,6 +28,9 @@ from esamp.strength import Beta, beta_per_sample, check_beta
 __all__ = ["VLLMSampler"]
 
 _HUGGING_FACE = "use engine='huggingface' for it"
+
+# Arguments of `ESampSampler` that this engine does not have.
+_ABSENT = {"draw", "domains", "learn_prompt"}
 
 
 @final
@@ -76,6 +79,9 @@ class VLLMSampler(Sampler):
                 raise TypeError(
                     f"{name} must be a name or a dotted path with engine='vllm', whose workers build it, got {part!r}"
                 )
+        for name in _ABSENT & options.keys():
+            raise ValueError(f"{name} must be left out with engine='vllm', got {options[name]!r}; {_HUGGING_FACE}")
+        check_choice("filtering", filtering, ("post-filter", "pre-filter"))
         self.beta = check_beta(beta)
         self.sharing = sharings.build(sharing)
         given: dict[str, Any] = {"distiller": distiller, "fusion": fusion, "scheduler": scheduler, "warmup": warmup}

@@ -75,3 +75,7 @@ def test_what_this_engine_lacks_is_refused_by_name(sampler: VLLMSampler) -> None
         sampler.generate("the sea", n=9)
     with pytest.raises(TypeError, match="distiller must be a name"):
         VLLMSampler("nowhere", distiller=object())  # pyright: ignore[reportArgumentType]
+    with pytest.raises(ValueError, match="learn_prompt must be left out"):
+        VLLMSampler("nowhere", learn_prompt=True)
+    with pytest.raises(ValueError, match="filtering must be one of"):
+        VLLMSampler("nowhere", filtering="sideways")
