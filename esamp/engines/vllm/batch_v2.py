@@ -20,15 +20,6 @@ class _Seat:
     tokens: int
 
 
-@dataclass(frozen=True)
-class _Absent:
-    """A request in the runner that had no row in the last step."""
-
-    request: ESampRequest
-    prompt: int
-    tokens: int
-
-
 class BatchV2:
     """The members by their slots in the runner. It does not say when a request leaves.
 
@@ -41,7 +32,7 @@ class BatchV2:
         self._roster = roster
         self._states = states
         self._seats: dict[int, _Seat] = {}
-        self._absent: dict[int, _Absent] = {}
+        self._absent: dict[int, _Seat] = {}
         self._new: dict[int, ESampRequest] = {}
 
     def add(self, slot: int, params: Any) -> bool:
@@ -56,10 +47,10 @@ class BatchV2:
         return request is not None
 
     def settle(self) -> None:
-        """The lengths of the requests that came are there, on the host."""
+        """The lengths of the requests that came are there, on the host: they join in the order in which they came."""
         for slot, request in self._new.items():
             prompt = int(self._states.prompt_len.np[slot])
-            self._absent[slot] = _Absent(request, prompt, int(self._states.prefill_len.np[slot]) - prompt)
+            self._sit(slot, request, prompt, int(self._states.prefill_len.np[slot]) - prompt)
         self._new.clear()
 
     def places(self, context: Any) -> list[Place]:
@@ -70,8 +61,7 @@ class BatchV2:
         slots: list[int] = context.idx_mapping_np.tolist()
         lengths: list[int] = context.seq_lens_upper_bound_np.tolist()
         for slot in self._seats.keys() - set(slots):
-            seat = self._leave(slot)
-            self._absent[slot] = _Absent(seat.member.request, seat.member.prompt, seat.tokens)
+            self._absent[slot] = self._leave(slot)
         found: list[Place] = []
         for row, (slot, length) in enumerate(zip(slots, lengths, strict=True)):
             seat = self._seat(slot)
@@ -84,11 +74,14 @@ class BatchV2:
 
     def _seat(self, slot: int) -> _Seat | None:
         if slot in self._absent:
-            absent = self._absent.pop(slot)
-            member = self._roster.join(absent.request, absent.prompt, absent.tokens)
-            if member is not None:
-                self._seats[slot] = _Seat(member, absent.tokens)
+            seat = self._absent.pop(slot)
+            self._sit(slot, seat.member.request, seat.member.prompt, seat.tokens, seat.member.sample)
         return self._seats.get(slot)
+
+    def _sit(self, slot: int, request: ESampRequest, prompt: int, tokens: int, sample: int | None = None) -> None:
+        member = self._roster.join(request, prompt, tokens, sample)
+        if member is not None:
+            self._seats[slot] = _Seat(member, tokens)
 
     def _leave(self, slot: int) -> _Seat:
         seat = self._seats.pop(slot)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from esamp.draw import MAX_SEED
 from esamp.engines.vllm.requests import ESampRequest
@@ -60,14 +60,6 @@ class Member:
     prompt: int
 
 
-class Clock(Protocol):
-    """Tells the seconds since some start."""
-
-    def __call__(self) -> float:
-        """Now."""
-        ...
-
-
 class Roster:
     """Groups, and who is in them.
 
@@ -83,7 +75,7 @@ class Roster:
         clock: seconds.
     """
 
-    def __init__(self, groups: int, lanes: int, idle_seconds: float, seed: int, clock: Clock) -> None:
+    def __init__(self, groups: int, lanes: int, idle_seconds: float, seed: int, clock: Callable[[], float]) -> None:
         self.lanes = lanes
         self.idle_seconds = idle_seconds
         self.seed = seed
@@ -100,15 +92,18 @@ class Roster:
         """Groups with members in the batch."""
         return len(self._groups) - len(self._idle_since)
 
-    def join(self, request: ESampRequest, prompt: int, tokens: int) -> Member | None:
-        """A request comes into the batch with so many tokens of its own; None where there is no room for it."""
+    def join(self, request: ESampRequest, prompt: int, tokens: int, sample: int | None = None) -> Member | None:
+        """A request comes into the batch with so many tokens of its own; None where there is no room for it.
+
+        `sample` is its index, where that is known already.
+        """
         group = self._group_of(request)
         if group is None or not group.lanes:
             self.counts["no_group" if group is None else "no_lane"] += 1
             return None
         self._members[group.key] += 1
         self._idle_since.pop(group.key, None)
-        sample = self._sample_of(request, group, tokens)
+        sample = self._sample_of(group, tokens, request.sample if sample is None else sample)
         seed = group.seed if request.seed is None else request.seed
         return Member(request, group, heapq.heappop(group.lanes), sample, seed, prompt)
 
@@ -148,14 +143,12 @@ class Roster:
         self._fresh.append(group)
         return group
 
-    def _sample_of(self, request: ESampRequest, group: Group, tokens: int) -> int:
-        if request.sample is not None:
-            group.away.pop(request.sample, None)
-            return request.sample
-        back = next((sample for sample in sorted(group.away) if tokens and group.away[sample] == tokens), None)
-        if back is not None:
-            del group.away[back]
-            return back
+    def _sample_of(self, group: Group, tokens: int, known: int | None) -> int:
+        if known is None:
+            known = next((sample for sample in sorted(group.away) if group.away[sample] == tokens), None)
+        if known is not None:
+            group.away.pop(known, None)
+            return known
         group.arrived += 1
         return group.arrived - 1
 
