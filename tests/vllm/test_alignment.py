@@ -26,11 +26,11 @@ COUNTS = {"a": 3, "b": 2, "c": 4, "d": 2}
 LENGTHS = {"a": 40, "b": 90, "c": 60, "d": 110}
 
 
-def requests() -> list[tuple[str, str, Any]]:
-    """Four that use ESamp and two that do not, in turns."""
+def requests(run: str) -> list[tuple[str, str, Any]]:
+    """Four that use ESamp and two that do not, in turns; a group that is known already would go on where it was."""
     plain = params(None, 2, 30, temperature=0.7)
-    asked = [(name, PROMPTS[name], params(name, COUNTS[name], LENGTHS[name])) for name in PROMPTS]
-    return [asked[0], ("plain b", PROMPTS["b"], plain), *asked[1:3], ("plain d", PROMPTS["d"], plain), asked[3]]
+    asked = [(f"{run} {x}", PROMPTS[x], params(f"{run} {x}", COUNTS[x], LENGTHS[x])) for x in PROMPTS]
+    return [asked[0], (f"{run} p", PROMPTS["b"], plain), *asked[1:3], (f"{run} q", PROMPTS["d"], plain), asked[3]]
 
 
 def largest_distance(steps: list[Step], outputs: dict[str, Any], model: PreTrainedModel) -> tuple[int, float]:
@@ -63,7 +63,7 @@ def largest_distance(steps: list[Step], outputs: dict[str, Any], model: PreTrain
 def test_rows_are_aligned_whatever_the_scheduler_does(engine: Any, reference_model: PreTrainedModel) -> None:
     preempted = counter(engine, "vllm:num_preemptions")
     with watched(engine) as steps:
-        outputs = drive(engine, requests(), every=3)
+        outputs = drive(engine, requests("align"), every=3)
     rows, worst = largest_distance(steps, outputs, reference_model)
     # Every token of every sample was drawn by ESamp, each exactly once.
     assert rows == sum(COUNTS[name] * LENGTHS[name] for name in PROMPTS)
@@ -77,8 +77,8 @@ def test_rows_are_aligned_whatever_the_scheduler_does(engine: Any, reference_mod
 
 def test_rows_stay_aligned_when_requests_are_aborted(engine: Any, reference_model: PreTrainedModel) -> None:
     with watched(engine) as steps:
-        outputs = drive(engine, requests(), every=2, abort={9: "a", 15: "c"})
-    assert not {"a", "c"} & set(outputs)
+        outputs = drive(engine, requests("abort"), every=2, abort={9: "abort a", 15: "abort c"})
+    assert not {"abort a", "abort c"} & set(outputs)
     rows, worst = largest_distance(steps, outputs, reference_model)
     assert rows == sum(COUNTS[name] * LENGTHS[name] for name in ("b", "d"))
     assert worst < 2e-4
@@ -97,7 +97,7 @@ def test_rows_are_aligned_in_a_compiled_model(tiny_folder: Path, tmp_path: Path)
         f"folder = {str(tiny_folder)!r}\n"
         "llm = LLM(folder, esamp=ESAMP, **options(enforce_eager=False))\n"
         "with watched(llm) as steps:\n"
-        "    outputs = drive(llm, requests(), every=3)\n"
+        "    outputs = drive(llm, requests('compiled'), every=3)\n"
         "model = AutoModelForCausalLM.from_pretrained(folder, dtype='float32').eval()\n"
         "print('aligned', *largest_distance(steps, outputs, model))\n"
     )

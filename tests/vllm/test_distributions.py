@@ -23,15 +23,15 @@ from esamp.llm import FrozenLLM
 from esamp.rows import Rows
 from esamp.schedulers import SynchronousScheduler
 from tests.vllm.driving import drive, params, tokens, watched
-from tests.vllm.test_alignment import requests
+from tests.vllm.test_alignment import PROMPTS, requests
 
 Distribution = dict[int, float]
 
 
 def distributions(step: Step) -> dict[tuple[str, int, int], Distribution]:
-    """log p of the candidates, by (group, sample, step), of the rows that count."""
+    """log p of the candidates, by (last word of the group, sample, step), of the rows that count."""
     return {
-        (place.member.group.key, place.member.sample, place.step): as_dict(
+        (place.member.group.key.rpartition(" ")[2], place.member.sample, place.step): as_dict(
             step.fused.candidates, step.fused.log_probs, i
         )
         for i, place in enumerate(step.places)
@@ -54,9 +54,9 @@ def largest_difference(got: dict[Any, Distribution], wanted: dict[Any, Distribut
 def test_fused_logits_are_those_of_an_explorer_that_sees_one_group_alone(engine: Any) -> None:
     """Offline, a bank of one slot is shown one group's rows of each step: nobody else has a part in it."""
     with watched(engine) as steps:
-        drive(engine, requests(), every=3)
+        drive(engine, requests("offline"), every=3)
     head = installation_of(engine.llm_engine.vllm_config).explorer.bank.head
-    for group in "abcd":
+    for group in (f"offline {name}" for name in PROMPTS):
         bank = Bank(RecursiveLeastSquaresDistiller(), BetaMix(), FrozenLLM(head), 1)
         alone = Explorer(bank, 8, SynchronousScheduler(), Filters(top_p=1.0))
         moved = 0.0
@@ -107,8 +107,10 @@ def test_same_seed_same_texts_as_the_hugging_face_engine(
     asked = {f"esamp_{name}": value for name, value in filters.items() if value and name != "temperature"}
     shared = {"temperature": filters.get("temperature", 1.0), "esamp_seed": 11} | asked
     with watched(roomy_engine) as steps:
-        outputs = drive(roomy_engine, [(str(i), p, params(str(i), 4, 30, **shared)) for i, p in enumerate(prompts)])
-    got = [tokens(outputs[str(i)]) for i in range(len(prompts))]
+        run = f"like {sorted(filters)}"
+        asked_for = [(f"{run} {i}", p, params(f"{run} {i}", 4, 30, **shared)) for i, p in enumerate(prompts)]
+        outputs = drive(roomy_engine, asked_for)
+    got = [tokens(outputs[f"{run} {i}"]) for i in range(len(prompts))]
     assert got == [[sample.token_ids.tolist() for sample in samples] for samples in wanted.samples]
     seen = {key: value for step in steps for key, value in distributions(step).items()}
     assert largest_difference(seen, kept.seen) < 1e-3
