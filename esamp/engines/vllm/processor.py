@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import uuid
 from typing import Any, final
 
@@ -44,13 +43,14 @@ class ESampLogitsProcessor(ProcessorV1, ProcessorV2):
     def __init__(self, vllm_config: VllmConfig, *arguments: Any) -> None:
         check_engine(vllm_config)
         self._config = vllm_config
+        self._steps = 0
         settings = Settings.of(vllm_config)
         self.roster = Roster(
             settings.max_groups,
             settings.max_lanes,
-            settings.idle_seconds,
+            settings.idle_steps,
             vllm_config.model_config.seed,
-            time.monotonic,
+            lambda: self._steps,
         )
         self._warmup = settings.warmup
         self._v1 = BatchV1(self.roster)
@@ -77,7 +77,8 @@ class ESampLogitsProcessor(ProcessorV1, ProcessorV2):
         return True
 
     def update_state(self, batch_update: BatchUpdate | None) -> None:
-        """Runner V1: the rows have changed."""
+        """Runner V1: a step begins, perhaps with other rows."""
+        self._steps += 1
         if batch_update is not None:
             self._v1.update(batch_update)
 
@@ -87,7 +88,8 @@ class ESampLogitsProcessor(ProcessorV1, ProcessorV2):
         return self._v2.add(req_idx, sampling_params)
 
     def apply_staged_writes(self) -> None:
-        """Runner V2: the lengths of new requests are known."""
+        """Runner V2: a step begins; the lengths of new requests are known."""
+        self._steps += 1
         assert self._v2 is not None
         self._v2.settle()
 

@@ -70,14 +70,14 @@ class Roster:
     Args:
         groups: slots of the bank.
         lanes: rows of a group in one step.
-        idle_seconds: how long a group without members is kept.
+        idle_steps: how many steps a group without members is kept. Steps, not seconds: all ranks of an engine must agree.
         seed: the engine's, from which come the seeds of requests without one.
-        clock: seconds.
+        clock: number of steps so far.
     """
 
-    def __init__(self, groups: int, lanes: int, idle_seconds: float, seed: int, clock: Callable[[], float]) -> None:
+    def __init__(self, groups: int, lanes: int, idle_steps: float, seed: int, clock: Callable[[], float]) -> None:
         self.lanes = lanes
-        self.idle_seconds = idle_seconds
+        self.idle_steps = idle_steps
         self.seed = seed
         self.counts: Counter[str] = Counter()
         self._clock = clock
@@ -154,7 +154,7 @@ class Roster:
 
     def _forget_idle(self) -> None:
         now = self._clock()
-        for key in [key for key, since in self._idle_since.items() if now - since > self.idle_seconds]:
+        for key in [key for key, since in self._idle_since.items() if now - since > self.idle_steps]:
             self._forget(key)
 
     def _forget(self, key: str) -> None:

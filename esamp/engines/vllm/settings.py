@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from esamp.checks import check_choice, check_flag, check_integer, check_number
+from esamp.checks import check_choice, check_flag, check_integer
 from esamp.distillers import Distiller, distillers
 from esamp.fusion import NoveltyFusion, fusions
 from esamp.schedulers import OverlapScheduler, schedulers
@@ -27,7 +27,7 @@ class Settings:
         prefilter: fuse over the whole vocabulary, then filter.
         max_groups: groups that live at a time; each has a distiller.
         max_lanes: rows of a group in one step.
-        idle_seconds: a group nobody has used for so long is forgotten.
+        idle_steps: a group nobody has used for so many steps of the engine is forgotten.
 
     Raises:
         TypeError, ValueError: a value is wrong.
@@ -41,7 +41,7 @@ class Settings:
     prefilter: bool = False
     max_groups: int = 16
     max_lanes: int = 64
-    idle_seconds: float = 60.0
+    idle_steps: int = 4096
 
     def __post_init__(self) -> None:
         self.build_distiller()
@@ -51,7 +51,7 @@ class Settings:
         check_flag("esamp.prefilter", self.prefilter)
         check_integer("esamp.max_groups", self.max_groups, low=1)
         check_integer("esamp.max_lanes", self.max_lanes, low=1)
-        check_number("esamp.idle_seconds", self.idle_seconds, low=0)
+        check_integer("esamp.idle_steps", self.idle_steps, low=0)
 
     @classmethod
     def of(cls, vllm_config: Any) -> Settings:
