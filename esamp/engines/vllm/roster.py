@@ -70,7 +70,7 @@ class Roster:
     Args:
         groups: slots of the bank.
         lanes: rows of a group in one step.
-        idle_steps: how many steps a group without members is kept. Steps, not seconds: all ranks of an engine must agree.
+        idle_steps: how long a group without members is kept; in steps, on which all ranks of an engine agree.
         seed: the engine's, from which come the seeds of requests without one.
         clock: number of steps so far.
     """
