@@ -47,7 +47,7 @@ class BatchV1:
             if other is not None and direction is MoveDirectionality.SWAP:
                 self._rows[source] = other
             elif other is not None:
-                self._roster.leave(other.member, len(other.tokens))
+                self._gone(other)
 
     def places(self, rows: int) -> list[Place]:
         """The rows of this step that use ESamp."""
@@ -56,7 +56,11 @@ class BatchV1:
     def _leave(self, index: int) -> None:
         row = self._rows.pop(index, None)
         if row is not None:
-            self._roster.leave(row.member, len(row.tokens))
+            self._gone(row)
+
+    def _gone(self, row: _Row) -> None:
+        self._roster.leave(row.member)
+        self._roster.lose(row.member, len(row.tokens))
 
     def _come(self, index: int, params: Any, prompt: list[int] | None, tokens: list[int]) -> None:
         request = parse(params)

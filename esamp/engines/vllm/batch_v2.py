@@ -38,9 +38,9 @@ class BatchV2:
     def add(self, slot: int, params: Any) -> bool:
         """A request has been given a slot; whoever had it before is gone."""
         self._new.pop(slot, None)
-        self._absent.pop(slot, None)
-        if slot in self._seats:
-            self._leave(slot)
+        seat = self._leave(slot) if slot in self._seats else self._absent.pop(slot, None)
+        if seat is not None:
+            self._roster.lose(seat.member, seat.tokens)
         request = parse(params)
         if request is not None:
             self._new[slot] = request
@@ -85,5 +85,5 @@ class BatchV2:
 
     def _leave(self, slot: int) -> _Seat:
         seat = self._seats.pop(slot)
-        self._roster.leave(seat.member, seat.tokens)
+        self._roster.leave(seat.member)
         return seat

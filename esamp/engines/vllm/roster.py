@@ -107,15 +107,18 @@ class Roster:
         seed = group.seed if request.seed is None else request.seed
         return Member(request, group, heapq.heappop(group.lanes), sample, seed, prompt)
 
-    def leave(self, member: Member, tokens: int) -> None:
+    def leave(self, member: Member) -> None:
         """A request goes out of the batch, for good or not."""
         group = member.group
         heapq.heappush(group.lanes, member.lane)
-        group.away[member.sample] = tokens
         self._members[group.key] -= 1
         if not self._members[group.key]:
             del self._members[group.key]
             self._idle_since[group.key] = self._clock()
+
+    def lose(self, member: Member, tokens: int) -> None:
+        """Nobody knows any more whose a member that has left was: it may come back, with so many tokens."""
+        member.group.away[member.sample] = tokens
 
     def take_fresh(self) -> list[Group]:
         """Groups that have been given a slot since the last call: their distillers are to be made new."""
@@ -148,6 +151,7 @@ class Roster:
             known = next((sample for sample in sorted(group.away) if group.away[sample] == tokens), None)
         if known is not None:
             group.away.pop(known, None)
+            group.arrived = max(group.arrived, known + 1)
             return known
         group.arrived += 1
         return group.arrived - 1

@@ -137,7 +137,7 @@ def test_a_group_without_members_gives_its_slot_to_a_new_one_and_not_before() ->
     assert first is not None
     assert roster.join(asked("b"), 4, 0) is None
     assert roster.counts["no_group"] == 1
-    roster.leave(first, 3)
+    roster.leave(first)
     second = roster.join(asked("b"), 4, 0)
     assert second is not None
     assert second.group.slot == first.group.slot
@@ -149,12 +149,12 @@ def test_an_idle_group_is_forgotten_in_time() -> None:
     roster = Roster(2, 2, 10.0, 0, lambda: now[0])
     first = roster.join(asked("a"), 4, 0)
     assert first is not None
-    roster.leave(first, 3)
+    roster.leave(first)
     now[0] = 5.0
     again = roster.join(asked("a"), 4, 0)
     assert again is not None
     assert again.group is first.group
-    roster.leave(again, 3)
+    roster.leave(again)
     now[0] = 20.0
     late = roster.join(asked("a"), 4, 0)
     assert late is not None
@@ -166,7 +166,8 @@ def test_samples_that_come_back_are_who_they_were() -> None:
     members = [roster.join(asked("a"), 4, 0) for _ in range(3)]
     for member, tokens in zip(members, (5, 7, 6), strict=True):
         assert member is not None
-        roster.leave(member, tokens)
+        roster.leave(member)
+        roster.lose(member, tokens)
     back = [roster.join(asked("a"), 4, tokens) for tokens in (6, 5, 7)]
     assert [member.sample for member in back if member is not None] == [2, 0, 1]
 
