@@ -75,11 +75,11 @@ class BatchV2:
     def _seat(self, slot: int) -> _Seat | None:
         if slot in self._absent:
             seat = self._absent.pop(slot)
-            self._sit(slot, seat.member.request, seat.member.prompt, seat.tokens, seat.member.sample)
+            self._sit(slot, seat.member.request, seat.member.prompt, seat.tokens, seat.member)
         return self._seats.get(slot)
 
-    def _sit(self, slot: int, request: ESampRequest, prompt: int, tokens: int, sample: int | None = None) -> None:
-        member = self._roster.join(request, prompt, tokens, sample)
+    def _sit(self, slot: int, request: ESampRequest, prompt: int, tokens: int, former: Member | None = None) -> None:
+        member = self._roster.join(request, prompt, tokens, former)
         if member is not None:
             self._seats[slot] = _Seat(member, tokens)
 

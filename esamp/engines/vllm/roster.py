@@ -92,10 +92,10 @@ class Roster:
         """Groups with members in the batch."""
         return len(self._groups) - len(self._idle_since)
 
-    def join(self, request: ESampRequest, prompt: int, tokens: int, sample: int | None = None) -> Member | None:
+    def join(self, request: ESampRequest, prompt: int, tokens: int, former: Member | None = None) -> Member | None:
         """A request comes into the batch with so many tokens of its own; None where there is no room for it.
 
-        `sample` is its index, where that is known already.
+        `former` is who it was, where that is known: it keeps its index, unless its group has been forgotten meanwhile.
         """
         group = self._group_of(request)
         if group is None or not group.lanes:
@@ -103,7 +103,8 @@ class Roster:
             return None
         self._members[group.key] += 1
         self._idle_since.pop(group.key, None)
-        sample = self._sample_of(group, tokens, request.sample if sample is None else sample)
+        known = former.sample if former is not None and former.group is group else request.sample
+        sample = self._sample_of(group, tokens, known)
         seed = group.seed if request.seed is None else request.seed
         return Member(request, group, heapq.heappop(group.lanes), sample, seed, prompt)
 
