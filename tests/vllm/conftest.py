@@ -44,7 +44,7 @@ def options(**more: Any) -> dict[str, Any]:
         "max_num_seqs": 24,
         "enable_prefix_caching": True,
         "block_size": 32,
-        "num_gpu_blocks_override": 24,
+        "num_gpu_blocks_override": 14,
         "disable_log_stats": False,
         "seed": 1,
     } | more

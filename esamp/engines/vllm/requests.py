@@ -80,11 +80,9 @@ def parse(params: Any) -> ESampRequest | None:
         beta=check_beta(extra["esamp_beta"]),
         filters=Filters(**filters),
         group=str(group) if group is not None else extra.get("esamp_salt"),
-        seed=None
-        if extra.get("esamp_seed") is None
-        else check_integer("esamp_seed", extra["esamp_seed"], low=0, high=MAX_SEED),
-        sample=extra.get("esamp_sample"),
-        warmup=extra.get("esamp_warmup"),
+        seed=_integer(extra, "esamp_seed", 0, MAX_SEED),
+        sample=_integer(extra, "esamp_sample", 0, _MOST),
+        warmup=_integer(extra, "esamp_warmup", 1, _MOST),
         record=extra.get("esamp_record"),
     )
 
