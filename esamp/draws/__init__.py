@@ -2,7 +2,16 @@
 
 from esamp.draws.arithmetic import ArithmeticDraw
 from esamp.draws.base import Choice, Drawing, TokenDraw, draws
-from esamp.draws.gumbel import GumbelDraw
+from esamp.draws.gumbel import GumbelDraw, GumbelDrawing
 from esamp.draws.in_turn import InTurnDraw
 
-__all__ = ["ArithmeticDraw", "Choice", "Drawing", "GumbelDraw", "InTurnDraw", "TokenDraw", "draws"]
+__all__ = [
+    "ArithmeticDraw",
+    "Choice",
+    "Drawing",
+    "GumbelDraw",
+    "GumbelDrawing",
+    "InTurnDraw",
+    "TokenDraw",
+    "draws",
+]

@@ -13,7 +13,7 @@ from esamp.draws.base import Choice, Drawing, TokenDraw, draws
 from esamp.kernels.gumbel_draw import gumbel_draw
 from esamp.rows import Rows
 
-__all__ = ["GumbelDraw"]
+__all__ = ["GumbelDraw", "GumbelDrawing"]
 
 
 @final
@@ -25,12 +25,18 @@ class GumbelDraw(TokenDraw):
     def begin(
         self, seed: int, sample: Int[Tensor, " places"], total: Int[Tensor, " places"], prompt: Int[Tensor, " places"]
     ) -> Drawing:
-        return _Noise(seed)
+        return GumbelDrawing(seed)
 
 
 @final
-class _Noise(Drawing):
-    def __init__(self, seed: int) -> None:
+class GumbelDrawing(Drawing):
+    """Draws with one seed, or with one for each row, of the rows that it is called with.
+
+    Args:
+        seed: in [0, 2^63).
+    """
+
+    def __init__(self, seed: int | Int[Tensor, " rows"]) -> None:
         self.seed = seed
 
     @override

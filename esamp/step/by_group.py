@@ -14,6 +14,7 @@ from esamp.bank import Bank
 from esamp.candidates import Filters
 from esamp.functional import error_norm, surely_all, surely_finite, tilted_log_softmax
 from esamp.policy import Fused
+from esamp.row_filters import RowFilters
 from esamp.rows import Rows
 from esamp.step.base import Prediction, StepMaths, Strength, Taken
 from esamp.step.layout import Layout
@@ -53,7 +54,14 @@ class ByGroup(StepMaths[_Judgement]):
         prefilter: fuse over the whole vocabulary and then filter.
     """
 
-    def __init__(self, bank: Bank, lanes: int, filters: Filters, warmup: int, prefilter: bool) -> None:
+    def __init__(
+        self,
+        bank: Bank,
+        lanes: int,
+        filters: Filters | RowFilters,
+        warmup: int | Int[Tensor, " groups"],
+        prefilter: bool,
+    ) -> None:
         self.bank = bank
         self.lanes = lanes
         self.warmup = warmup

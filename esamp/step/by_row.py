@@ -15,6 +15,7 @@ from esamp.distillers.rows import Ledger, RowDistiller, RowLayout
 from esamp.kernels.dispatch import uses_triton
 from esamp.kernels.distribution import Tilt, tilted_distribution
 from esamp.policy import Fused
+from esamp.row_filters import RowFilters
 from esamp.rows import Rows
 from esamp.step.base import Prediction, StepMaths, Strength, Taken
 
@@ -39,7 +40,7 @@ class ByRow(StepMaths[tuple[Tensor, Tensor]]):
     """
 
     def __init__(
-        self, bank: Bank, distiller: RowDistiller, slope: float, lanes: int, filters: Filters, warmup: int
+        self, bank: Bank, distiller: RowDistiller, slope: float, lanes: int, filters: Filters | RowFilters, warmup: int
     ) -> None:
         self.bank = bank
         self.distiller = distiller
@@ -49,12 +50,20 @@ class ByRow(StepMaths[tuple[Tensor, Tensor]]):
         self.warmup = 0 if bank.distiller.trusted else warmup
 
     @classmethod
-    def of(cls, bank: Bank, lanes: int, filters: Filters, warmup: int, prefilter: bool) -> ByRow | None:
+    def of(
+        cls,
+        bank: Bank,
+        lanes: int,
+        filters: Filters | RowFilters,
+        warmup: int | Int[Tensor, " groups"],
+        prefilter: bool,
+    ) -> ByRow | None:
         """The step of this bank; None where something in it has no kernel."""
         distiller, slope = bank.distiller.by_rows(), bank.fusion.slope
         if prefilter or distiller is None or slope is None or not uses_triton(bank.head.weight):
             return None
-        return cls(bank, distiller, slope, lanes, filters, warmup)
+        # The kernels take one number for all slots.
+        return None if isinstance(warmup, Tensor) else cls(bank, distiller, slope, lanes, filters, warmup)
 
     @override
     def take(self, shallow: Float[Tensor, "rows d"], rows: Rows) -> Taken:

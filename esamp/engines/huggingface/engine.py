@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import inspect
 import reprlib
-from collections.abc import Mapping, Sequence
 from functools import cache, cached_property
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from transformers import Cache, PreTrainedModel, PreTrainedTokenizerBase
+from typing_extensions import override
 
 from esamp.engines.huggingface.adapters import without_wrapper
 from esamp.engines.huggingface.final_norm import read_final_norm
@@ -18,13 +18,11 @@ from esamp.engines.huggingface.head import computes_in_half, read_head
 from esamp.engines.huggingface.last_mlp import read_last_mlp
 from esamp.engines.huggingface.sharding import check_sharding
 from esamp.engines.huggingface.taps import evaluation_mode, find_first_layer
+from esamp.engines.text import Prompt, TextEngine
 from esamp.head import Head
 from esamp.llm import FrozenLLM
 
 __all__ = ["HuggingFaceEngine", "Prompt"]
-
-Prompt = str | Sequence[Mapping[str, str]] | Sequence[int]
-"""Raw text, chat messages such as [{"role": "user", "content": "Hi"}], or token ids, special tokens included."""
 
 # Largest relative error of logits that a cache may bring, and padding beside it: for float32, and for half precision,
 # where rounding alone makes some. What is really wrong is of order 1.
@@ -33,7 +31,7 @@ _PADDING_ERROR, _PADDING_ERROR_HALF = 1e-3, 0.05
 _PROBE_PADDING = 8
 
 
-class HuggingFaceEngine:
+class HuggingFaceEngine(TextEngine):
     """A decoder-only model of transformers with its tokenizer: encoding, decoding of text, and single forwards.
 
     Args:
@@ -89,13 +87,18 @@ class HuggingFaceEngine:
         return self.head.weight.device
 
     @property
+    @override
+    def name(self) -> str:
+        return str(self.model.config.name_or_path)
+
+    @property
+    @override
     def context_length(self) -> int | None:
-        """Largest number of positions, or None where the architecture has no limit."""
         return getattr(self.model.config.get_text_config(decoder=True), "max_position_embeddings", None)
 
     @property
+    @override
     def known_tokens(self) -> int:
-        """Number of token ids that the model can read."""
         embeddings: Any = self.model.get_input_embeddings()
         return int(embeddings.weight.shape[0])
 
@@ -115,43 +118,6 @@ class HuggingFaceEngine:
         for ids in (getattr(generation, "eos_token_id", None), self.tokenizer.eos_token_id):
             found.update(int(token) for token in (ids if isinstance(ids, list) else [] if ids is None else [ids]))
         return frozenset(found)
-
-    def render(self, prompt: str | Sequence[Mapping[str, str]], *, chat: bool) -> str:
-        """A prompt as the text that the model sees; messages, and strings where `chat` holds, go through the template.
-
-        Raises:
-            ValueError: a chat template is needed and the tokenizer has none, or the template refuses the messages.
-        """
-        if isinstance(prompt, str):
-            if not chat:
-                return prompt
-            prompt = [{"role": "user", "content": prompt}]
-        if self.tokenizer.chat_template is None:
-            raise ValueError(
-                f"prompts hold chat messages, and the tokenizer of {self.model.config.name_or_path!r} has no chat "
-                "template; pass plain strings with chat=False"
-            )
-        from jinja2 import TemplateError  # an optional dependency: raw text needs no templates
-
-        messages = [dict(message) for message in prompt]
-        try:
-            return str(self.tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False))
-        except TemplateError as error:
-            raise ValueError(
-                f"prompts hold messages that the model's chat template refuses, got {messages}: {error}; change them"
-            ) from error
-
-    def encode(self, text: str, *, templated: bool) -> list[int]:
-        """Token ids of rendered text; a template has put the special tokens there already."""
-        return list(self.tokenizer(text, add_special_tokens=not templated)["input_ids"])
-
-    def decode_prompt(self, ids: Sequence[int]) -> str:
-        """Text of a prompt's token ids, with its special tokens."""
-        return str(self.tokenizer.decode(list(ids), clean_up_tokenization_spaces=False))
-
-    def decode(self, ids: Tensor) -> str:
-        """Text of token ids, without special tokens and with its spaces as they are."""
-        return str(self.tokenizer.decode(ids.tolist(), skip_special_tokens=True, clean_up_tokenization_spaces=False))
 
     def token_texts(self) -> list[str]:
         """The text of every token id that the head scores, special tokens included. A second for 50,000 tokens."""

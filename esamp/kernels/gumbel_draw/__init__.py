@@ -14,7 +14,7 @@ __all__ = ["gumbel_draw"]
 def gumbel_draw(
     log_probs: Float[Tensor, "rows candidates"],
     ids: Int[Tensor, "rows candidates"],
-    seed: int,
+    seed: int | Int[Tensor, " rows"],
     sample: Int[Tensor, " rows"],
     step: Int[Tensor, " rows"],
     *,
@@ -25,12 +25,12 @@ def gumbel_draw(
     Args:
         log_probs: -inf in empty places, which are never drawn.
         ids: token ids.
-        seed: in [0, 2^63).
+        seed: in [0, 2^63); with one for each row it is drawn by the reference.
         sample: index of each row's sample.
         step: number of tokens each sample has.
         whole_vocabulary: the ids are 0, 1, 2, ... in every row.
     """
-    if uses_triton(log_probs):
+    if isinstance(seed, int) and uses_triton(log_probs):
         from esamp.kernels.gumbel_draw.triton import run
 
         return run(log_probs, None if whole_vocabulary else ids, seed, sample, step)

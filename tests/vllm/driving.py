@@ -1,0 +1,76 @@
+"""Running requests through an engine step by step, and watching what ESamp makes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from vllm import SamplingParams
+from vllm.sampling_params import RequestOutputKind
+
+from esamp.engines.vllm.installation import installation_of
+from esamp.engines.vllm.step import Step
+
+
+@contextmanager
+def watched(llm: Any) -> Generator[list[Step]]:
+    """The steps that ESamp takes meanwhile."""
+    steps: list[Step] = []
+    observers = installation_of(llm.llm_engine.vllm_config).observers
+    observers.append(steps.append)
+    try:
+        yield steps
+    finally:
+        observers.remove(steps.append)
+
+
+def params(group: str | None = None, n: int = 1, max_tokens: int = 12, **more: Any) -> SamplingParams:
+    """A request, with ESamp where it has a group; `esamp_*` among the rest goes where ESamp looks for it."""
+    ours = {name: more.pop(name) for name in list(more) if name.startswith("esamp_")}
+    if group is not None:
+        ours = {"esamp_beta": 0.5, "esamp_group": group, "esamp_seed": 7} | ours
+    return SamplingParams(
+        n=n,
+        max_tokens=max_tokens,
+        ignore_eos=True,
+        extra_args=ours or None,
+        output_kind=RequestOutputKind.FINAL_ONLY,
+        **more,
+    )
+
+
+def drive(
+    llm: Any,
+    requests: Sequence[tuple[str, str, SamplingParams]],
+    *,
+    every: int = 0,
+    abort: dict[int, str] | None = None,
+) -> dict[str, Any]:
+    """Outputs of (name, prompt, parameters) by their names; one arrives `every` steps, or all at once.
+
+    `abort` names requests to take back before a step.
+    """
+    engine, waiting, done, step = llm.llm_engine, list(requests), {}, 0
+    while waiting or engine.has_unfinished_requests():
+        if waiting and (not every or step % every == 0):
+            for name, prompt, wanted in waiting if not every else waiting[:1]:
+                engine.add_request(name, prompt, wanted)
+            waiting = [] if not every else waiting[1:]
+        if abort and step in abort:
+            engine.abort_request([abort[step]])
+        for output in engine.step():
+            if output.finished:
+                done[output.request_id] = output
+        step += 1
+    return done
+
+
+def tokens(output: Any) -> list[list[int]]:
+    """The tokens of a request's samples, by sample."""
+    return [list(sample.token_ids) for sample in sorted(output.outputs, key=lambda sample: sample.index)]
+
+
+def counter(llm: Any, name: str) -> float:
+    """One of vLLM's own counters."""
+    return sum(metric.value for metric in llm.get_metrics() if metric.name == name)
