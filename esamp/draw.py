@@ -96,10 +96,12 @@ def gumbel_argmax(
 
 
 def _words(blocks: Tensor, seed: Seed, sample: Tensor, step: Tensor | int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    if isinstance(seed, Tensor):
-        seed = seed.unsqueeze(-1)
     step, sample = torch.as_tensor(step, device=blocks.device).unsqueeze(-1), sample.unsqueeze(-1)
-    return philox((blocks, step, sample, torch.zeros_like(sample)), (seed & _WORD, seed >> 32))
+    counter = (blocks, step, sample, torch.zeros_like(sample))
+    if isinstance(seed, int):
+        return philox(counter, (seed & _WORD, seed >> 32))
+    seed = seed.unsqueeze(-1)
+    return philox(counter, (seed & _WORD, seed >> 32))
 
 
 def _gumbel(words: Tensor) -> Tensor:

@@ -85,7 +85,8 @@ class VLLMSampler(Sampler):
         self.beta = check_beta(beta)
         self.sharing = sharings.build(sharing)
         given: dict[str, Any] = {"distiller": distiller, "fusion": fusion, "scheduler": scheduler, "warmup": warmup}
-        self.settings = Settings(**(given | {"prefilter": filtering == "pre-filter"} | (esamp or {})))
+        given |= {"prefilter": filtering == "pre-filter"}
+        self.settings = Settings(**(given | (esamp or {})))
         self.engine = VLLMEngine(LLM(model, esamp=self.settings.plain(), **options))
 
     @override
@@ -118,12 +119,13 @@ class VLLMSampler(Sampler):
             TypeError, ValueError: an argument is wrong, or is one that this engine does not have.
         """
         _refuse(state, temperature, beta)
-        common = {"max_tokens": max_new_tokens, "ignore_eos": check_flag("ignore_eos", ignore_eos)}
+        common: dict[str, Any] = {"max_tokens": max_new_tokens, "ignore_eos": check_flag("ignore_eos", ignore_eos)}
         common["stop"] = [stop] if isinstance(stop, str) else list(stop)
         wish = self._check(prompts, n, chat, waves, max_new_tokens, self.beta if beta is None else beta)
         wish = replace(wish, filters=Filters(temperature=temperature, min_p=min_p, **filters), common=common)
         wish = replace(wish, seed=check_integer("seed", seed, low=0, high=MAX_SEED))
-        settings = self.settings.plain() | {"engine": "vllm", "model": self.engine.name} | wish.settings()
+        settings: dict[str, Any] = self.settings.plain() | {"engine": "vllm", "model": self.engine.name}
+        settings |= wish.settings()
         hooks = check_callbacks(callbacks)
         for hook in hooks:
             hook.on_generate_start(
@@ -186,7 +188,7 @@ class VLLMSampler(Sampler):
 
     def _draw(self, wish: Wish, batch: list[int], wave: int, progress: bool) -> Iterator[tuple[Sample, dict[str, Any]]]:
         """The samples of some prompts in one wave, each with what was recorded of it."""
-        from vllm import SamplingParams
+        from vllm import SamplingParams  # pyright: ignore[reportMissingImports]
 
         seats = [(prompt, index) for prompt in batch for index in wish.of_wave(prompt, wave)]
         tokens = [{"prompt_token_ids": wish.encoded[prompt]} for prompt, _ in seats]

@@ -9,10 +9,18 @@ from typing import Generic, TypeVar
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from esamp.candidates import Filters
 from esamp.policy import Fused
+from esamp.row_filters import RowFilters
 from esamp.rows import Rows
 
-__all__ = ["Prediction", "StepMaths", "Strength", "Taken"]
+__all__ = ["AnyFilters", "Prediction", "StepMaths", "Strength", "Taken", "WarmUp"]
+
+AnyFilters = Filters | RowFilters
+"""One way of filtering for all rows, or one for each."""
+
+WarmUp = int | Int[Tensor, " groups"]
+"""Updates of a distiller before its fusion starts: one number, or one for each slot."""
 
 J = TypeVar("J")
 

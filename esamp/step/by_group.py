@@ -11,12 +11,10 @@ from torch import Tensor
 from typing_extensions import override
 
 from esamp.bank import Bank
-from esamp.candidates import Filters
 from esamp.functional import error_norm, surely_all, surely_finite, tilted_log_softmax
 from esamp.policy import Fused
-from esamp.row_filters import RowFilters
 from esamp.rows import Rows
-from esamp.step.base import Prediction, StepMaths, Strength, Taken
+from esamp.step.base import AnyFilters, Prediction, StepMaths, Strength, Taken, WarmUp
 from esamp.step.layout import Layout
 from esamp.step.tilting import Context, Tilting
 
@@ -58,8 +56,8 @@ class ByGroup(StepMaths[_Judgement]):
         self,
         bank: Bank,
         lanes: int,
-        filters: Filters | RowFilters,
-        warmup: int | Int[Tensor, " groups"],
+        filters: AnyFilters,
+        warmup: WarmUp,
         prefilter: bool,
     ) -> None:
         self.bank = bank

@@ -10,14 +10,12 @@ from torch import Tensor
 from typing_extensions import override
 
 from esamp.bank import Bank
-from esamp.candidates import Filters
 from esamp.distillers.rows import Ledger, RowDistiller, RowLayout
 from esamp.kernels.dispatch import uses_triton
 from esamp.kernels.distribution import Tilt, tilted_distribution
 from esamp.policy import Fused
-from esamp.row_filters import RowFilters
 from esamp.rows import Rows
-from esamp.step.base import Prediction, StepMaths, Strength, Taken
+from esamp.step.base import AnyFilters, Prediction, StepMaths, Strength, Taken, WarmUp
 
 __all__ = ["ByRow"]
 
@@ -40,7 +38,7 @@ class ByRow(StepMaths[tuple[Tensor, Tensor]]):
     """
 
     def __init__(
-        self, bank: Bank, distiller: RowDistiller, slope: float, lanes: int, filters: Filters | RowFilters, warmup: int
+        self, bank: Bank, distiller: RowDistiller, slope: float, lanes: int, filters: AnyFilters, warmup: int
     ) -> None:
         self.bank = bank
         self.distiller = distiller
@@ -54,8 +52,8 @@ class ByRow(StepMaths[tuple[Tensor, Tensor]]):
         cls,
         bank: Bank,
         lanes: int,
-        filters: Filters | RowFilters,
-        warmup: int | Int[Tensor, " groups"],
+        filters: AnyFilters,
+        warmup: WarmUp,
         prefilter: bool,
     ) -> ByRow | None:
         """The step of this bank; None where something in it has no kernel."""

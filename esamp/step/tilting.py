@@ -13,8 +13,8 @@ from esamp.bank import Bank
 from esamp.candidates import Candidates, Filters
 from esamp.checks import check_shape
 from esamp.fusion import FusionStep
-from esamp.row_filters import RowFilters
 from esamp.rows import Rows
+from esamp.step.base import AnyFilters
 
 __all__ = ["Context", "Tilting"]
 
@@ -40,7 +40,7 @@ class Tilting:
         prefilter: fuse over the whole vocabulary and then filter, instead of filtering the reference first.
     """
 
-    def __init__(self, bank: Bank, filters: Filters | RowFilters, prefilter: bool) -> None:
+    def __init__(self, bank: Bank, filters: AnyFilters, prefilter: bool) -> None:
         self.bank = bank
         self.filters = filters
         self._choose = self._fuse_then_filter if prefilter else self._filter_then_fuse
