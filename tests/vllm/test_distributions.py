@@ -13,7 +13,7 @@ from esamp.bank import Bank
 from esamp.callbacks import StepRecord
 from esamp.candidates import Candidates, Filters
 from esamp.distillers import RecursiveLeastSquaresDistiller
-from esamp.draws import Drawing
+from esamp.draws import Choice, Drawing
 from esamp.engines.vllm import LLM
 from esamp.engines.vllm.installation import installation_of
 from esamp.engines.vllm.step import Step
@@ -124,11 +124,11 @@ class Dictated(Drawing):
     def __init__(self, seed: torch.Tensor) -> None:
         self.seed = seed
 
-    def __call__(self, log_probs: Any, candidates: Candidates, rows: Rows, place: torch.Tensor) -> torch.Tensor:
+    def __call__(self, log_probs: Any, candidates: Candidates, rows: Rows, place: torch.Tensor) -> Choice:
         # The seed of a row tells its prompt.
         keys = zip(self.seed.tolist(), rows.sample.tolist(), rows.step.tolist(), strict=True)
         wanted = torch.tensor([self.said[prompt, sample][step] for prompt, sample, step in keys])
-        return (candidates.ids == wanted.unsqueeze(-1)).float().argmax(dim=-1)
+        return Choice.of((candidates.ids == wanted.unsqueeze(-1)).float().argmax(dim=-1), log_probs)
 
 
 def test_teacher_forced_on_the_embedded_model_every_distribution_is_the_hugging_face_engines(
