@@ -87,8 +87,8 @@ class Explorer(DecodePolicy):
 
     def arrange(self, lanes: int, filters: Filters | RowFilters) -> None:
         """From the next `begin` on, for engines whose batch changes: so many lanes at most, and these filters."""
-        self.lanes = lanes
-        self.filters = filters
+        self.lanes: int = lanes
+        self.filters: Filters | RowFilters = filters
         chosen = (self.bank, lanes, filters, self.warmup, self.prefilter)
         self._maths: StepMaths[Any] = ByRow.of(*chosen) or ByGroup(*chosen)
         self._temperatures = Temperatures(filters)

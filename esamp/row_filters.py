@@ -25,7 +25,7 @@ class RowFilters:
     """
 
     def __init__(self, places: Mapping[Filters, Int[Tensor, " some"]]) -> None:
-        self.places = dict(places)
+        self.places: dict[Filters, Tensor] = dict(places)
         self._order = torch.cat(list(self.places.values())).argsort()
 
     @property

@@ -22,7 +22,7 @@ class Temperatures:
     """
 
     def __init__(self, filters: Filters | RowFilters) -> None:
-        self.filters = filters
+        self.filters: Filters | RowFilters = filters
         self._last: Float[Tensor, "rows 1"] | None = None
 
     def at(self, step: Int[Tensor, " rows"]) -> Float[Tensor, "rows 1"]:

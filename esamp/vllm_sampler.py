@@ -82,8 +82,8 @@ class VLLMSampler(Sampler):
         for name in _ABSENT & options.keys():
             raise ValueError(f"{name} must be left out with engine='vllm', got {options[name]!r}; {_HUGGING_FACE}")
         check_choice("filtering", filtering, ("post-filter", "pre-filter"))
-        self.beta = check_beta(beta)
-        self.sharing = sharings.build(sharing)
+        self.beta: float = check_beta(beta)
+        self.sharing: Sharing = sharings.build(sharing)
         given: dict[str, Any] = {"distiller": distiller, "fusion": fusion, "scheduler": scheduler, "warmup": warmup}
         given |= {"prefilter": filtering == "pre-filter"}
         self.settings = Settings(**(given | (esamp or {})))

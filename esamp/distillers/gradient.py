@@ -58,10 +58,10 @@ class GradientDistiller(Distiller):
     ) -> None:
         super().__init__()
         self.optimizer = optimizer
-        self.clip = None if clip is None else check_number("clip", clip, low=0, low_open=True)
-        self.seed = check_integer("seed", seed, low=0)
-        self.storage = check_choice("storage", storage, ("float32", "bfloat16"))
-        self.beginning = ""
+        self.clip: float | None = None if clip is None else check_number("clip", clip, low=0, low_open=True)
+        self.seed: int = check_integer("seed", seed, low=0)
+        self.storage: str = check_choice("storage", storage, ("float32", "bfloat16"))
+        self.beginning: str = ""
         self._given: Given | None = None
         self._names: list[str] = []
         self._attempts: Recall[_Attempt] = Recall()

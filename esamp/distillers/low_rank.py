@@ -70,7 +70,7 @@ class LowRankDistiller(FusedDistiller):
         seed: int = 0,
     ) -> None:
         super().__init__(Adam(lr=lr, eps=eps) if optimizer is None else optimizer, clip, seed, storage)
-        self.rank = check_integer("rank", rank, low=1)
+        self.rank: int = check_integer("rank", rank, low=1)
         self.begin(start, ("zero", "random", "llm"))
 
     @override

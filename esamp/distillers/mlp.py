@@ -60,8 +60,8 @@ class MLPDistiller(FusedDistiller):
         seed: int = 0,
     ) -> None:
         super().__init__(Adam(lr=lr, eps=eps) if optimizer is None else optimizer, clip, seed, storage)
-        self.width = check_integer("width", width, low=1)
-        self.blocks = check_integer("blocks", blocks, low=1)
+        self.width: int = check_integer("width", width, low=1)
+        self.blocks: int = check_integer("blocks", blocks, low=1)
         self.begin(start, ("random", "zero"))
 
     @override

@@ -50,10 +50,10 @@ class RecursiveLeastSquaresDistiller(Distiller):
 
     def __init__(self, features: int = 256, ridge: float = 10.0, forgetting: float = 1.0, seed: int = 0) -> None:
         super().__init__()
-        self.features = check_integer("features", features, low=1)
-        self.ridge = check_number("ridge", ridge, low=0, low_open=True)
-        self.forgetting = check_number("forgetting", forgetting, low=0, high=1, low_open=True)
-        self.seed = check_integer("seed", seed, low=0)
+        self.features: int = check_integer("features", features, low=1)
+        self.ridge: float = check_number("ridge", ridge, low=0, low_open=True)
+        self.forgetting: float = check_number("forgetting", forgetting, low=0, high=1, low_open=True)
+        self.seed: int = check_integer("seed", seed, low=0)
         # φ [U, W] of the rows that were predicted last.
         self._predictions: Recall[Tensor] = Recall()
 

@@ -44,8 +44,8 @@ class InTurnDraw(TokenDraw):
     """
 
     def __init__(self, gain: float = 4.0, prior: float = 1.0) -> None:
-        self.gain = check_number("gain", gain, low=0)
-        self.prior = check_number("prior", prior, low=0, low_open=True)
+        self.gain: float = check_number("gain", gain, low=0)
+        self.prior: float = check_number("prior", prior, low=0, low_open=True)
 
     @override
     def begin(

@@ -22,7 +22,7 @@ class BetaMix(NoveltyFusion):
     The optimum of E[r] - KL(π ‖ π_ref)/β for the reward r = log π_ref - log q, q = softmax(ẑ).
     """
 
-    slope = 1.0
+    slope: float | None = 1.0
 
     @override
     def __call__(self, step: FusionStep) -> Float[Tensor, "rows candidates"]:

@@ -56,11 +56,11 @@ class ChoiceNovelty(FusionWrapper):
         capacity: int = 2048,
     ) -> None:
         super().__init__(BetaMix() if fusion is None else fusions.build(fusion))
-        self.gain = check_number("gain", gain, low=0)
-        self.prior = check_number("prior", prior, low=0, low_open=True)
-        self.bandwidth = check_number("bandwidth", bandwidth, low=0, low_open=True)
-        self.features = check_integer("features", features, low=1)
-        self.capacity = check_integer("capacity", capacity, low=1)
+        self.gain: float = check_number("gain", gain, low=0)
+        self.prior: float = check_number("prior", prior, low=0, low_open=True)
+        self.bandwidth: float = check_number("bandwidth", bandwidth, low=0, low_open=True)
+        self.features: int = check_integer("features", features, low=1)
+        self.capacity: int = check_integer("capacity", capacity, low=1)
         self._choices: SiblingChoices | None = None
 
     @override

@@ -23,7 +23,7 @@ class Subtraction(NoveltyFusion):
     the fusion for distillers that predict something else than hᴸ, such as `ChoiceMemoryDistiller`.
     """
 
-    slope = 0.0
+    slope: float | None = 0.0
 
     @override
     def __call__(self, step: FusionStep) -> Float[Tensor, "rows candidates"]:

@@ -24,7 +24,8 @@ class Grid:
     owned: Bool[Tensor, " rows"]
 
     def __init__(self, slot: Int[Tensor, " rows"], slots: int, lanes: int) -> None:
-        self.slots, self.lanes = slots, lanes
+        self.slots: int = slots
+        self.lanes: int = lanes
         self.owned = (slot >= 0) & (slot < slots)
         # How many earlier rows have the same slot.
         lane = (slot.unsqueeze(1) == slot.unsqueeze(0)).tril(-1).sum(dim=1)

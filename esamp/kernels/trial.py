@@ -62,25 +62,29 @@ class Trial:
     """Tensors of these sizes on a device ("meta": without memory), and the two halves of a step on them."""
 
     def __init__(self, sizes: Sizes, device: torch.device | str) -> None:
-        self.sizes, self.device = sizes, torch.device(device)
+        self.sizes: Sizes = sizes
+        self.device: torch.device = torch.device(device)
         rows, d, slots, inner = sizes.rows, sizes.d, sizes.slots, sizes.inner
         # Rows of a group are scattered over the batch.
-        self.slot = torch.arange(rows, device=device) % slots
-        self.sample, self.step = torch.arange(rows, device=device), torch.full((rows,), 3, device=device)
-        self.beta, self.heat = torch.full((rows,), 0.25, device=device), torch.ones(rows, 1, device=device)
-        self.alive = torch.ones(rows, device=device)
-        self.shallow, self.deep = self._random(rows, d), self._random(rows, d)
-        self.head = self._random(sizes.vocabulary, d, scale=d**-0.5).to(sizes.head)
-        self.logits = self._random(rows, sizes.vocabulary, scale=4.0)
+        self.slot: Tensor = torch.arange(rows, device=device) % slots
+        self.sample: Tensor = torch.arange(rows, device=device)
+        self.step: Tensor = torch.full((rows,), 3, device=device)
+        self.beta: Tensor = torch.full((rows,), 0.25, device=device)
+        self.heat: Tensor = torch.ones(rows, 1, device=device)
+        self.alive: Tensor = torch.ones(rows, device=device)
+        self.shallow: Tensor = self._random(rows, d)
+        self.deep: Tensor = self._random(rows, d)
+        self.head: Tensor = self._random(sizes.vocabulary, d, scale=d**-0.5).to(sizes.head)
+        self.logits: Tensor = self._random(rows, sizes.vocabulary, scale=4.0)
         gate_up = [self._random(slots, d, 2 * inner, scale=d**-0.5) for _ in range(sizes.blocks)]
         down = [self._random(slots, inner, d, scale=inner**-0.5) for _ in range(sizes.blocks)]
         self.gate_up, self.down = ([w.to(sizes.weights) for w in ws] for ws in (gate_up, down))
-        self.weights = [weight for pair in zip(self.gate_up, self.down, strict=True) for weight in pair]
+        self.weights: list[Tensor] = [weight for pair in zip(self.gate_up, self.down, strict=True) for weight in pair]
         zeros = partial(torch.zeros_like, dtype=torch.float32)
         self.first, self.second = (list(map(zeros, self.weights)) for _ in range(2))
         rounds = torch.zeros(slots, dtype=torch.int32, device=device) if sizes.weights == torch.bfloat16 else None
         settings = adam_settings(4e-4, 0.9, 0.999, 1e-4, 0.5, device)
-        self.state = Slots(torch.zeros(slots, device=device), rounds, settings)
+        self.state: Slots = Slots(torch.zeros(slots, device=device), rounds, settings)
 
     def predict_and_fuse(self) -> tuple[Activations, Tensor]:
         """Filter, predict, score the candidates, mix and draw: the activations, and the drawn places."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
@@ -16,10 +16,10 @@ from esamp.rows import Rows
 
 __all__ = ["AnyFilters", "Prediction", "StepMaths", "Strength", "Taken", "WarmUp"]
 
-AnyFilters = Filters | RowFilters
+AnyFilters: TypeAlias = Filters | RowFilters
 """One way of filtering for all rows, or one for each."""
 
-WarmUp = int | Int[Tensor, " groups"]
+WarmUp: TypeAlias = int | Int[Tensor, " groups"]
 """Updates of a distiller before its fusion starts: one number, or one for each slot."""
 
 J = TypeVar("J")

@@ -44,8 +44,8 @@ class ByRow(StepMaths[tuple[Tensor, Tensor]]):
         self.distiller = distiller
         self.slope = slope
         self.lanes = lanes
-        self.filters = filters
-        self.warmup = 0 if bank.distiller.trusted else warmup
+        self.filters: AnyFilters = filters
+        self.warmup: WarmUp = 0 if bank.distiller.trusted else warmup
 
     @classmethod
     def of(

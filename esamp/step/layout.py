@@ -32,7 +32,7 @@ class Layout:
 
     def __init__(self, rows: Rows, groups: int, lanes: int) -> None:
         self._slot, self._lane = rows.slot, rows.lane
-        self.shape = groups, lanes
+        self.shape: tuple[int, int] = (groups, lanes)
         # On a full grid in order, laying out is a matter of shape.
         self._seat = None if rows.whole and len(rows) == groups * lanes else rows.slot * lanes + rows.lane
         self.everyone = torch.ones_like(rows.slot, dtype=torch.bool)

@@ -42,7 +42,7 @@ class Tilting:
 
     def __init__(self, bank: Bank, filters: AnyFilters, prefilter: bool) -> None:
         self.bank = bank
-        self.filters = filters
+        self.filters: AnyFilters = filters
         self._choose = self._fuse_then_filter if prefilter else self._filter_then_fuse
 
     def __call__(

@@ -56,7 +56,7 @@ class Operations(TorchDispatchMode):
     def __init__(self) -> None:
         super().__init__()
         self.listed: list[Operation] = []
-        self.waits = 0
+        self.waits: int = 0
         self._paused = False
 
     def add(self, operation: Operation) -> None:
