@@ -45,7 +45,7 @@ class ByRow(StepMaths[tuple[Tensor, Tensor]]):
         self.slope = slope
         self.lanes = lanes
         self.filters: AnyFilters = filters
-        self.warmup: WarmUp = 0 if bank.distiller.trusted else warmup
+        self.warmup: int = 0 if bank.distiller.trusted else warmup
 
     @classmethod
     def of(
