@@ -70,10 +70,9 @@ class Exploration(Method):
         request, bank = self._checked(), self._banks[batch.first_prompt]
         if request.plain:
             return PlainPolicy(request.filters, bank.groups)
-        members = int(batch.group.bincount().max())
         return Explorer(
             bank,
-            members * batch.n,
+            int(batch.group.flatten().bincount().max()),
             self.scheduler,
             request.filters,
             schedule=request.schedule,

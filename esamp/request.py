@@ -43,6 +43,7 @@ class Request:
         schedule: β as a function of the step, instead; None: `beta` alone counts.
         plain: β is the number 0: plain sampling without a distiller.
         groups: group of each prompt.
+        per_sample: only samples of equal index share a distiller.
         domains: domain of each prompt; None: the distillers have no such level.
         waves: number of successive waves.
         stop: strings that end a sample.
@@ -64,6 +65,7 @@ class Request:
     schedule: Schedule | None
     plain: bool
     groups: list[int]
+    per_sample: bool
     domains: list[int] | None
     waves: int
     stop: list[str]
@@ -110,6 +112,11 @@ class Request:
         if batch_size is None:
             batch_size = len(listed)
         check_integer("batch_size", batch_size, low=1, hint="pass None to decode all prompts together")
+        if learn_prompt and sharing.per_sample:
+            raise ValueError(
+                "learn_prompt must be False where samples have distillers of their own, got True with "
+                f"sharing={type(sharing).__name__}; they would learn from a part of the prompt each"
+            )
         texts = render(listed, engine, chat=chat)
         encoded = encode(listed, texts, engine, chat=chat)
         check_encoded(encoded, max_new_tokens, engine)
@@ -130,6 +137,7 @@ class Request:
             beta if callable(beta) else None,
             isinstance(beta, int | float) and beta == 0,
             sharing.groups(texts),
+            sharing.per_sample,
             None if domains is None else domains.groups(texts),
             waves,
             _check_stop(stop),
@@ -160,11 +168,14 @@ class Request:
         each, rest = total // self.waves, total % self.waves
         counts, start = each + (wave < rest), wave * each + rest.clamp(max=wave)
         place = start.unsqueeze(1) + torch.arange(int(counts.max()))
+        group = self._groups(chosen)
+        place = place.clamp(max=self.beta.shape[1] - 1)
         return Batch(
             prompts=prompts,
             first_prompt=first,
-            group=torch.tensor(self.groups[chosen]).unique(return_inverse=True)[1],
-            beta=self.beta[chosen].gather(1, place.clamp(max=self.beta.shape[1] - 1)),
+            group=group.gather(1, place),
+            groups=int(group.max()) + 1,
+            beta=self.beta[chosen].gather(1, place),
             counts=counts,
             first_sample=start,
             total=total,
@@ -181,9 +192,17 @@ class Request:
         """The domain of each group of a batch, numbered from 0: that of the group's first prompt."""
         if self.domains is None:
             return None
-        chosen = self.domains[batch.first_prompt : batch.first_prompt + len(batch.prompts)]
-        first = [batch.group.tolist().index(group) for group in range(batch.groups)]
-        return torch.tensor([chosen[prompt] for prompt in first]).unique(return_inverse=True)[1]
+        chosen = slice(batch.first_prompt, batch.first_prompt + len(batch.prompts))
+        group = self._groups(chosen)
+        domain = torch.tensor(self.domains[chosen]).unsqueeze(1).expand_as(group).flatten()
+        first = [group.flatten().tolist().index(each) for each in range(batch.groups)]
+        return domain[first].unique(return_inverse=True)[1]
+
+    def _groups(self, chosen: slice) -> Int[Tensor, "prompts n"]:
+        """The group of each sample of the chosen prompts, numbered from 0."""
+        n = self.beta.shape[1]
+        group = torch.tensor(self.groups[chosen]).unique(return_inverse=True)[1].unsqueeze(1).expand(-1, n)
+        return group * n + torch.arange(n) if self.per_sample else group
 
     def settings(self) -> dict[str, Any]:
         """The request as plain values, for the record; a tensor β becomes a list."""

@@ -36,14 +36,14 @@ class Rows:
     @classmethod
     def of_prompts(
         cls,
-        group: Int[Tensor, " prompts"],
+        group: Int[Tensor, " prompts"] | Int[Tensor, "prompts n"],
         beta: Float[Tensor, "prompts n"],
         first_sample: Int[Tensor, " prompts"] | None = None,
     ) -> Rows:
         """N rows for each prompt, in order, at step 0.
 
         Args:
-            group: the slot of each prompt; prompts of one group get lanes of their own.
+            group: the slot of each prompt, or of each sample; rows of one slot get lanes of their own.
             beta: β of each sample.
             first_sample: sample index of the first of each prompt's n; None: 0.
 
@@ -52,11 +52,11 @@ class Rows:
             tensor([0, 1, 0, 1, 2, 3])
         """
         prompts, n = beta.shape
-        # How many earlier prompts are in the same group.
-        rank = (group.unsqueeze(1) == group.unsqueeze(0)).tril(-1).sum(dim=1)
-        first_sample = torch.zeros_like(group) if first_sample is None else first_sample
-        sample = torch.arange(n, device=group.device).repeat(prompts)
-        slot, lane = group.repeat_interleave(n), rank.repeat_interleave(n) * n + sample
+        slot = (group if group.dim() == 2 else group.unsqueeze(1).expand(prompts, n)).flatten()
+        # How many earlier rows are in the same slot.
+        lane = (slot.unsqueeze(1) == slot.unsqueeze(0)).tril(-1).sum(dim=1)
+        first_sample = slot.new_zeros(prompts) if first_sample is None else first_sample
+        sample = torch.arange(n, device=slot.device).repeat(prompts)
         seat = slot * (int(lane.max()) + 1 if len(lane) else 0) + lane
         return cls(
             slot=slot,

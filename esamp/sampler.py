@@ -55,7 +55,8 @@ class ESampSampler(InsideGenerate, Sampler):
         warmup: updates of a prompt's distiller before its fusion starts.
         filtering: "post-filter" (temperature and filters choose the candidates from the LLM's own logits, fusion acts
             on those) or "pre-filter" (fusion acts on the whole vocabulary, then the filters).
-        sharing: which prompts share a distiller: a `Sharing`, its class, or a name ("per_prompt", "whole_batch").
+        sharing: which prompts share a distiller: a `Sharing`, its class, or a name ("per_prompt", "per_sample",
+            "whole_batch").
         domains: which prompts are of one domain, for distillers with such a level (`HierarchicalDistiller`): a
             `Sharing`, its class, or a name; None: there is one domain.
         learn_prompt: let a distiller learn from the prompt's own positions before the first token.

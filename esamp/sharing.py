@@ -1,10 +1,10 @@
-"""Which prompts share a distiller. By default none do."""
+"""Who shares a distiller. By default the samples of one prompt, and no two prompts."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Sequence
-from typing import final
+from typing import ClassVar, final
 
 from jaxtyping import Float
 from torch import Tensor
@@ -13,11 +13,17 @@ from typing_extensions import override
 from esamp.checks import check_number
 from esamp.registry import Registry
 
-__all__ = ["ByKey", "BySimilarity", "PerPrompt", "Sharing", "WholeBatch", "sharings"]
+__all__ = ["ByKey", "BySimilarity", "PerPrompt", "PerSample", "Sharing", "WholeBatch", "sharings"]
 
 
 class Sharing(ABC):
-    """Puts prompts into groups; the samples of a group's prompts share one distiller."""
+    """Puts prompts into groups; the samples of a group's prompts share one distiller.
+
+    Attributes:
+        per_sample: only samples of equal index share; those of one prompt do not.
+    """
+
+    per_sample: ClassVar[bool] = False
 
     @abstractmethod
     def groups(self, texts: Sequence[str]) -> list[int]:
@@ -37,6 +43,25 @@ class PerPrompt(Sharing):
         >>> PerPrompt().groups(["a", "b", "a"])
         [0, 1, 2]
     """
+
+    @override
+    def groups(self, texts: Sequence[str]) -> list[int]:
+        return list(range(len(texts)))
+
+
+@final
+@sharings.register("per_sample")
+class PerSample(Sharing):
+    """Every sample has its own distiller: it can avoid what it has written itself, and knows nothing of its siblings.
+
+    The control that shows what the samples of a prompt gain by sharing one.
+
+    Examples:
+        >>> PerSample().groups(["a", "b"]), PerSample().per_sample
+        ([0, 1], True)
+    """
+
+    per_sample: ClassVar[bool] = True
 
     @override
     def groups(self, texts: Sequence[str]) -> list[int]:

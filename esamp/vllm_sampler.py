@@ -84,6 +84,10 @@ class VLLMSampler(Sampler):
         check_choice("filtering", filtering, ("post-filter", "pre-filter"))
         self.beta: float = check_beta(beta)
         self.sharing: Sharing = sharings.build(sharing)
+        if self.sharing.per_sample:
+            raise ValueError(
+                f"sharing must keep a prompt's samples together with engine='vllm', got {sharing!r}; {_HUGGING_FACE}"
+            )
         given: dict[str, Any] = {"distiller": distiller, "fusion": fusion, "scheduler": scheduler, "warmup": warmup}
         given |= {"prefilter": filtering == "pre-filter"}
         self.settings = Settings(**(given | (esamp or {})))

@@ -90,6 +90,30 @@ def test_prompts_that_share_learn_from_each_other(model, tokenizer):
     assert losses("whole_batch", same).shape == (1, 8)
 
 
+def test_samples_with_distillers_of_their_own_know_nothing_of_each_other(model, tokenizer):
+    def draw(sharing, **changed):
+        distiller = RecursiveLeastSquaresDistiller(features=16, ridge=0.1)
+        sampler = ESampSampler(model, tokenizer, distiller=distiller, beta=1.0, sharing=sharing)
+        return sampler.generate(PROMPTS, **{**SETTINGS, **changed})
+
+    apart = draw("per_sample")
+    assert apart.diagnostics.loss.shape == (12, 8)
+    assert [tokens(draw("per_sample", n=2), p) for p in range(3)] == [tokens(apart, p)[:2] for p in range(3)]
+    assert [tokens(draw("per_sample", waves=2), p) for p in range(3)] == [tokens(apart, p) for p in range(3)]
+    assert [tokens(draw("per_sample", n=[1, 4, 2]), p) for p in range(3)] == [
+        tokens(apart, p)[:count] for p, count in enumerate([1, 4, 2])
+    ]
+    assert tokens(draw("per_prompt", n=2)) != tokens(draw("per_prompt"))[:2]
+    # Each still learns from what it has written itself.
+    assert bool((apart.diagnostics.loss[:, 4:] < apart.diagnostics.loss[:, :1]).any())
+
+
+def test_distillers_of_single_samples_do_not_learn_from_the_prompt(model, tokenizer):
+    sampler = ESampSampler(model, tokenizer, sharing="per_sample", learn_prompt=True)
+    with pytest.raises(ValueError, match=r"learn_prompt must be False .* got True with sharing=PerSample"):
+        sampler.generate(PROMPTS, **SETTINGS)
+
+
 def test_sharing_does_not_change_which_sample_is_whose(model, tokenizer):
     settings = {**SETTINGS, "beta": torch.zeros(4)}
     shared = ESampSampler(model, tokenizer, sharing="whole_batch").generate(PROMPTS, **settings)

@@ -53,6 +53,13 @@ def test_prompts_of_one_group_get_lanes_of_their_own() -> None:
     assert rows.beta.tolist() == [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]
 
 
+def test_samples_of_a_prompt_may_have_slots_of_their_own() -> None:
+    rows = Rows.of_prompts(torch.tensor([[0, 1], [2, 1]]), torch.ones(2, 2))
+    assert rows.slot.tolist() == [0, 1, 2, 1]
+    assert rows.lane.tolist() == [0, 0, 0, 1]
+    assert rows.sample.tolist() == [0, 1, 0, 1]
+
+
 def test_rows_advance_together() -> None:
     rows = Rows.of_prompts(torch.arange(1), torch.ones(1, 3)).advance().advance()
     assert rows.step.tolist() == [2, 2, 2]

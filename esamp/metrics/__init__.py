@@ -1,7 +1,7 @@
 """Scores of samples: pure functions, one topic a file. What accumulates over batches is in `esamp.metrics.stateful`."""
 
 from esamp.metrics.cosine import mean_pairwise_cosine, relevance
-from esamp.metrics.coverage import clusters, distinct_at_k, pass_at_k
+from esamp.metrics.coverage import clusters, distinct_at_k, pass_at_k, reentry_rate
 from esamp.metrics.curve import cosine_curve
 from esamp.metrics.distinct import distinct_n, repetition
 from esamp.metrics.embedding import Embedder, MiniLM
@@ -33,6 +33,7 @@ __all__ = [
     "pass_at_k",
     "perplexity",
     "perplexity_under",
+    "reentry_rate",
     "relevance",
     "repetition",
     "score",

@@ -13,7 +13,7 @@ from torch import Tensor
 from esamp.checks import check_integer, check_number
 from esamp.metrics.cosine import check_normalised
 
-__all__ = ["chance_of_some", "clusters", "distinct_at_k", "pass_at_k"]
+__all__ = ["chance_of_some", "clusters", "distinct_at_k", "pass_at_k", "reentry_rate"]
 
 
 def pass_at_k(correct: Sequence[int], n: int | Sequence[int]) -> Float[Tensor, "problems k"]:
@@ -123,3 +123,19 @@ def clusters(embeddings: Float[Tensor, "n d"], threshold: float = 0.8) -> list[i
             leaders.append(index)
         labels.append(joined)
     return labels
+
+
+def reentry_rate(labels: Sequence[Hashable]) -> float:
+    """Share of the samples after the first that come where an earlier one has been: (n - clusters) / (n - 1).
+
+    Args:
+        labels: of each sample, its cluster (`clusters`) or its answer.
+
+    Returns:
+        0 where all samples differ, 1 where all are alike; NaN for fewer than two samples.
+
+    Examples:
+        >>> reentry_rate(["red", "blue", "red", "red", "green"])
+        0.5
+    """
+    return (len(labels) - len(set(labels))) / (len(labels) - 1) if len(labels) > 1 else math.nan

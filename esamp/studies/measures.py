@@ -32,6 +32,7 @@ MEASURES = {
     "valid": Measure("valid", ".1%", "share of samples that are right: pass@1", 1),
     "vendi": Measure("Vendi", ".2f", "how many samples differ in effect", 1),
     "cosine": Measure("cosine", ".3f", "how alike two samples are", -1),
+    "reentry": Measure("re-entry", ".0%", "samples that join the cluster of an earlier one (cosine 0.7)", -1),
     "perplexity": Measure("perplexity", ".2f", "the model's own surprise at the samples", 0),
     "repetition": Measure("repetition", ".1%", "word 4-grams that a sample repeats: loops", -1),
     "looping": Measure("looping", ".0%", "samples that end in a loop of tokens", -1),

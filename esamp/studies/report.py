@@ -85,7 +85,8 @@ def make_report(
         progress(f"curves of {task.task}")
         plots, notes = task_plots(run, task, decode, embedder)
         if task.left_out:
-            notes.append(f"{task.left_out} problems that not every arm was run on are left out.")
+            what = "of problems and seeds that not every arm was run on"
+            notes.append(f"{task.left_out} groups of samples are left out: {what}.")
         reports.append(TaskReport(task, [c for c in contrasts if c.task == task.task], plots, notes))
     return Report(run, words, reports)
 

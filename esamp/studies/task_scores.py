@@ -15,6 +15,7 @@ from torch import Tensor
 from esamp.metrics import (
     Embedder,
     Interval,
+    clusters,
     distinct_at_k,
     distinct_n,
     looping_rate,
@@ -22,6 +23,7 @@ from esamp.metrics import (
     mean_pairwise_cosine,
     pass_at_k,
     perplexity,
+    reentry_rate,
     relevance,
     repetition,
     truncation_rate,
@@ -31,6 +33,9 @@ from esamp.studies.evaluated import EvaluatedRun, SampleTable
 from esamp.studies.roles import RoledArm, role_of
 
 __all__ = ["Embedded", "TaskScores", "cells_of", "embed_samples", "score_tasks"]
+
+# Least cosine to the first sample of a cluster that counts as saying the same.
+_ALIKE = 0.7
 
 Cell = list[int]
 """Rows of the n samples that one arm drew of a problem with one seed."""
@@ -45,7 +50,7 @@ class TaskScores:
         task: its name.
         arms: in the order of the study.
         problems: those that every arm was run on, in the order of the rows.
-        left_out: number of problems that some arm was not run on, and which count for none.
+        left_out: number of groups of samples that count for none, as some arm was not run on that problem and seed.
         n: samples of a problem and a seed; the fewest where they differ.
         seeds: number of seeds.
         verified: the task has verdicts.
@@ -113,22 +118,27 @@ def score_tasks(run: EvaluatedRun, embedded: Embedded | None) -> list[TaskScores
 
 
 def cells_of(run: EvaluatedRun, task: str) -> dict[str, dict[str, list[Cell]]]:
-    """By arm and problem, the rows of each seed's samples, in the order of their index."""
+    """By arm and problem, the rows of each seed's samples, in the order of their index.
+
+    Only of those problems and seeds that every arm was run on: while a run is under way too, like is held against like.
+    """
     samples = run.samples
     rows: dict[tuple[str, str, int], list[int]] = {}
     for row in range(len(samples)):
         if samples.task[row] == task:
             rows.setdefault((samples.arm[row], samples.problem[row], samples.seed[row]), []).append(row)
-    cells: dict[str, dict[str, list[Cell]]] = {arm: {} for arm in run.arms if any(key[0] == arm for key in rows)}
-    for (arm, problem, _), cell in rows.items():
-        cells[arm].setdefault(problem, []).append(sorted(cell, key=lambda row: samples.index[row]))
+    ran = {arm: {key[1:] for key in rows if key[0] == arm} for arm in run.arms}
+    shared = set.intersection(*filter(None, ran.values()))
+    cells: dict[str, dict[str, list[Cell]]] = {arm: {} for arm in run.arms if ran[arm]}
+    for (arm, *place), cell in rows.items():
+        if tuple(place) in shared:
+            cells[arm].setdefault(str(place[0]), []).append(sorted(cell, key=lambda row: samples.index[row]))
     return cells
 
 
 def _score_task(run: EvaluatedRun, task: str, embedded: Embedded | None) -> TaskScores:
     samples, cells = run.samples, cells_of(run, task)
-    everywhere = list(dict.fromkeys(problem for of_arm in cells.values() for problem in of_arm))
-    problems = [problem for problem in everywhere if all(problem in of_arm for of_arm in cells.values())]
+    problems = list(next(iter(cells.values())))
     if not problems:
         raise ValueError(f"task {task!r} has no problem that every arm was run on; go on with the run and report then")
     used = [cell for of_arm in cells.values() for problem in problems for cell in of_arm[problem]]
@@ -154,7 +164,7 @@ def _score_task(run: EvaluatedRun, task: str, embedded: Embedded | None) -> Task
         task=task,
         arms=[RoledArm(arm, role_of(run.arms[arm], samples.plain[row])) for arm, row in rows_of.items()],
         problems=problems,
-        left_out=len(everywhere) - len(problems),
+        left_out=_groups(samples, task) - len(used),
         n=n,
         seeds=len({samples.seed[row] for cell in used for row in cell}),
         verified=verified,
@@ -163,6 +173,11 @@ def _score_task(run: EvaluatedRun, task: str, embedded: Embedded | None) -> Task
         pass_at_k=passes,
         answers_at_k=answers,
     )
+
+
+def _groups(samples: SampleTable, task: str) -> int:
+    keys = zip(samples.task, samples.arm, samples.problem, samples.seed, strict=True)
+    return len({key for key in keys if key[0] == task})
 
 
 def _per_problem(
@@ -190,6 +205,7 @@ def _cell_scores(samples: SampleTable, embedded: Embedded | None) -> dict[str, C
     if embedded is not None:
         scores["vendi"] = lambda cell: vendi_score(embedded.samples[cell])
         scores["cosine"] = lambda cell: mean_pairwise_cosine(embedded.samples[cell])
+        scores["reentry"] = lambda cell: reentry_rate(clusters(embedded.samples[cell], _ALIKE))
         scores["relevance"] = lambda cell: relevance(embedded.prompts[cell[0]], embedded.samples[cell])
     return scores
 

@@ -11,7 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from esamp.metrics import clusters, distinct_at_k, pass_at_k
+from esamp.metrics import clusters, distinct_at_k, pass_at_k, reentry_rate
 from esamp.metrics.stateful import DistinctAtK, PassAtK
 
 
@@ -66,6 +66,13 @@ def test_ragged_problems_and_problems_without_a_valid_answer():
     found = distinct_at_k([["a", "b"], [None, None, None]])
     assert found[0, :2].tolist() == pytest.approx([1, 2]) and math.isnan(float(found[0, 2]))
     assert found[1].tolist() == [0, 0, 0]
+
+
+def test_a_sample_re_enters_where_an_earlier_one_has_been():
+    assert reentry_rate([0, 1, 2]) == 0
+    assert reentry_rate(["a", "a", "a", "a", "a"]) == 1
+    assert reentry_rate([0, 0, 1, 2, 1]) == 2 / 4
+    assert math.isnan(reentry_rate([0]))
 
 
 def test_clusters_are_led_by_the_first_of_their_kind():

@@ -54,10 +54,20 @@ def test_a_second_seed_is_averaged_and_no_further_problem(tmp_path: Path):
 def test_problems_that_an_arm_lacks_are_left_out_and_counted(tmp_path: Path):
     made = [row for row in naming() if not (row["arm"] == CONTROL and row["problem"] == "bird 1")]
     task = scored(tmp_path / "run", made)
-    assert task.problems == ["bird 0", "bird 2"] and task.left_out == 1
+    assert task.problems == ["bird 0", "bird 2"]
+    # Those of the other arms.
+    assert task.left_out == len(task.arms) - 1
     nothing = [row for row in naming() if row["problem"] == ("bird 0" if row["arm"] == ESAMP else "bird 1")]
     with pytest.raises(ValueError, match="task 'naming' has no problem that every arm was run on"):
         scored(tmp_path / "other", nothing)
+
+
+def test_a_seed_that_an_arm_lacks_counts_for_no_arm(tmp_path: Path):
+    made = naming(correct=True)
+    second = [row | {"seed": 1, "correct": False} for row in made if row["arm"] != CONTROL]
+    task = scored(tmp_path / "run", made + second)
+    assert (task.seeds, len(task.problems), task.left_out) == (1, 3, 3 * (len(task.arms) - 1))
+    assert task.scores["pass"][ESAMP].tolist() == [1.0] * 3
 
 
 def test_one_right_answer_a_problem_leaves_distinct_answers_out(tmp_path: Path):

@@ -32,7 +32,8 @@ class Batch:
     Attributes:
         prompts: token ids of each prompt.
         first_prompt: index of the first of them among all prompts of the call.
-        group: slot of each prompt, int64 [prompts].
+        group: slot of each sample, int64 [prompts, n].
+        groups: number of slots.
         beta: β of each sample, float32 [prompts, n]; n is the largest of `counts`.
         counts: samples of each prompt, int64 [prompts].
         first_sample: sample index of the first of each prompt's samples, int64 [prompts].
@@ -49,6 +50,7 @@ class Batch:
     prompts: list[list[int]]
     first_prompt: int
     group: Tensor
+    groups: int
     beta: Tensor
     counts: Tensor
     first_sample: Tensor
@@ -65,11 +67,6 @@ class Batch:
     def n(self) -> int:
         """Most samples that a prompt has; each has so many places in the batch, of which it fills the first."""
         return self.beta.shape[1]
-
-    @property
-    def groups(self) -> int:
-        """Number of groups."""
-        return int(self.group.max()) + 1
 
 
 class DecodeLoop:
