@@ -94,10 +94,10 @@ class Recipe:
         """The parts as plain values, for the record."""
         return {
             "model": self.engine.model.config.name_or_path,
-            "distiller": distillers.name_of(self.distiller),
-            "fusion": fusions.name_of(self.fusion),
-            "scheduler": schedulers.name_of(self.scheduler),
-            "sharing": sharings.name_of(self.sharing),
+            "distiller": distillers.describe(self.distiller),
+            "fusion": fusions.describe(self.fusion),
+            "scheduler": schedulers.describe(self.scheduler),
+            "sharing": sharings.describe(self.sharing),
             "warmup": self.warmup,
             "filtering": "pre-filter" if self.prefilter else "post-filter",
         }

@@ -52,6 +52,18 @@ class Registry(Generic[Part]):
         """The registry name of a part's class, or its class name where it has none."""
         return next((name for name, cls in self._classes.items() if cls is type(part)), type(part).__name__)
 
+    def describe(self, part: Part) -> str:
+        """The same, with those of its arguments that are plain values and not the default: `mlp(width=64)`.
+
+        An argument is looked for under its own name among the part's attributes.
+        """
+        said: list[str] = []
+        for name, parameter in inspect.signature(type(part)).parameters.items():
+            value = getattr(part, name, parameter.default)
+            if isinstance(value, bool | int | float | str) and value != parameter.default:
+                said.append(f"{name}={value!r}")
+        return self.name_of(part) + (f"({', '.join(said)})" if said else "")
+
     def resolve(self, name: str) -> type[Part]:
         """The class behind a registry name, a class name or a dotted path.
 

@@ -211,7 +211,7 @@ class Request:
             "max_new_tokens": self.max_new_tokens,
             **self.filters.settings(),
             "seed": self.seed,
-            "draw": draws.name_of(self.draw),
+            "draw": draws.describe(self.draw),
             "beta": name_betas(self.beta) if self.schedule is None else name_value(self.schedule),
             "waves": self.waves,
             "groups": self.groups,

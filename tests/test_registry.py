@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from esamp.distillers import Distiller, MLPDistiller, distillers
+from esamp.distillers import Distiller, MLPDistiller, RecursiveLeastSquaresDistiller, distillers
+from esamp.draws import InTurnDraw, draws
 from esamp.fusion import BetaMix, fusions
 from esamp.registry import Registry
 from esamp.schedulers import SynchronousScheduler, schedulers
@@ -112,6 +113,12 @@ def test_every_registered_part_can_be_made_without_arguments(registry: Registry[
     assert len(registry.names()) > 0
     for name in registry.names():
         assert registry.name_of(registry.build(name)) == name
+        assert registry.describe(registry.build(name)) == name
+
+
+def test_a_description_says_the_arguments_that_were_given() -> None:
+    assert distillers.describe(RecursiveLeastSquaresDistiller(features=128)) == "recursive_least_squares(features=128)"
+    assert draws.describe(InTurnDraw(gain=2.0, prior=0.5)) == "in_turn(gain=2.0, prior=0.5)"
 
 
 def test_the_abstract_class_of_a_zoo_is_no_part() -> None:

@@ -34,7 +34,7 @@ def test_overhead_keeps_every_pair_and_the_command(esamp, tmp_path: Path, monkey
     assert (settings["model"], settings["dtype"], settings["distiller"]) == (
         "random-llama-tiny",
         "bfloat16",
-        "low_rank",
+        "low_rank(rank=4)",
     )
     assert (settings["hidden_size"], settings["vocabulary"], settings["prompts"], settings["n"]) == (64, 512, 2, 2)
     assert settings["memory_of_a_prompt"] == 3 * 4 * (3 * 64 * 4 + 2 * 64) + 8

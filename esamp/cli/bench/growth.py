@@ -62,7 +62,7 @@ def run(options: Any, command: str) -> int:
     if points:
         plot_growth(points, Path(options.plot))
         report.say(f"picture: {options.plot}")
-    settings = {"distiller": distillers.name_of(parts["distiller"]), "steps": options.steps, "dtype": "float32"}
+    settings = {"distiller": distillers.describe(parts["distiller"]), "steps": options.steps, "dtype": "float32"}
     report.write(settings, {"points": [asdict(point) for point in points], "lines": found, "memory": memory})
     return 0
 
