@@ -13,6 +13,9 @@ from esamp.studies.speed.peak_memory import PeakMemory, measure_peak_memory
 
 __all__ = ["parser", "run"]
 
+# Whose answers are of all lengths.
+_QUESTION = "Which dish should I cook tonight?"
+
 _PAIRS = 11
 
 
@@ -29,7 +32,8 @@ def parser() -> Parser:
     options.add_argument(
         "--ragged",
         action="store_true",
-        help="samples end at the model's own end tokens, as in use; tokens are counted up to there on both sides",
+        help="samples answer a question and end at the model's own end tokens, as in use; tokens are counted up to "
+        "there on both sides",
     )
     options.add_argument("--no-memory", action="store_true", help="leave the peak memory out")
     return made
@@ -38,7 +42,8 @@ def parser() -> Parser:
 def run(options: Any, command: str) -> int:
     """Measure, print, and keep what was asked to be kept."""
     report = Report("generate", command, options.json)
-    workload = Workload([PROMPT] * options.prompts, options.n, options.max_new_tokens, options.min_p, options.ragged)
+    prompts = [_QUESTION if options.ragged else PROMPT] * options.prompts
+    workload = Workload(prompts, options.n, options.max_new_tokens, options.min_p, options.ragged)
     spec = sampler_spec(options)
     with quiet():
         # First, so that this process has no model in memory beside theirs.
