@@ -45,7 +45,8 @@ def cosine_curve(
         >>> def embed(texts: Sequence[str]) -> Tensor:
         ...     numbers = torch.tensor([[float(text.count(str(digit))) for digit in range(10)] for text in texts])
         ...     return torch.nn.functional.normalize(numbers, dim=-1)
-        >>> curve = cosine_curve(token_ids, lambda ids: " ".join(map(str, ids)), embed, steps=(1, 2, 3, 4, 8))
+        >>> embedder: Embedder = embed
+        >>> curve = cosine_curve(token_ids, lambda ids: " ".join(map(str, ids)), embedder, steps=(1, 2, 3, 4, 8))
         >>> {step: round(cosine, 2) for step, cosine in curve.items()}
         {1: 1.0, 2: 1.0, 3: 0.67, 4: 0.41}
     """
