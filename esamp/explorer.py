@@ -62,10 +62,13 @@ class Explorer(DecodePolicy):
     Examples:
         Three steps for two samples of one prompt, without a model; β is at work once the distiller has learnt:
 
+        >>> from esamp.bank import Bank
+        >>> from esamp.candidates import Filters
         >>> from esamp.distillers import LinearDistiller
         >>> from esamp.fusion import BetaMix
         >>> from esamp.head import Head
         >>> from esamp.llm import FrozenLLM
+        >>> from esamp.rows import Rows
         >>> from esamp.schedulers import SynchronousScheduler
         >>> generator = torch.Generator().manual_seed(0)
         >>> head = Head(torch.randn(8, 4, generator=generator))

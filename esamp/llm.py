@@ -99,6 +99,7 @@ class FrozenLLM:
             raises a ValueError that says why where there is none that can be read.
 
     Examples:
+        >>> from esamp.head import Head
         >>> llm = FrozenLLM(Head(torch.eye(4)))
         >>> llm.head.vocabulary
         4

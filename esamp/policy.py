@@ -110,6 +110,7 @@ class UndistilledPolicy(DecodePolicy):
         groups: number of groups, for the shape of its diagnostics.
 
     Examples:
+        >>> from esamp.candidates import Filters
         >>> policy: UndistilledPolicy = PlainPolicy(Filters(), groups=2)
         >>> policy.losses(), policy.resets()
         (tensor([nan, nan]), tensor([0, 0]))
@@ -159,7 +160,9 @@ class PlainPolicy(UndistilledPolicy):
     Examples:
         One step of an engine, for two samples of one prompt:
 
+        >>> from esamp.candidates import Filters
         >>> from esamp.draws import GumbelDrawing
+        >>> from esamp.rows import Rows
         >>> policy: DecodePolicy = PlainPolicy(Filters(top_k=2))
         >>> rows = Rows.of_prompts(torch.tensor([0]), torch.zeros(1, 2))
         >>> policy.begin(torch.zeros(2, 4), rows)

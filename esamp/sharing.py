@@ -26,7 +26,7 @@ class Sharing(ABC):
         Prompts of one length share, under a strategy of one's own:
 
         >>> class ByLength(Sharing):
-        ...     def groups(self, texts: Sequence[str]) -> list[int]:
+        ...     def groups(self, texts: list[str]) -> list[int]:
         ...         return ByKey([len(text) for text in texts]).groups(texts)
         >>> ByLength().groups(["one", "three", "two"])
         [0, 1, 0]
@@ -128,7 +128,7 @@ class BySimilarity(Sharing):
 
     Examples:
         >>> import torch
-        >>> def embed(texts: Sequence[str]) -> Tensor:
+        >>> def embed(texts: list[str]) -> torch.Tensor:
         ...     return torch.eye(26)[[ord(text[0]) - ord("a") for text in texts]]
         >>> BySimilarity(embed).groups(["apples", "bananas", "apricots"])
         [0, 1, 0]

@@ -3,6 +3,7 @@
 Examples:
     All of them draw, or search for, n texts of a prompt in the same way:
 
+    >>> from esamp.baselines import *
     >>> from esamp.testing.models import tiny_model, tiny_tokenizer
     >>> model, tokenizer = tiny_model(), tiny_tokenizer()
     >>> for sampler in (

@@ -3,6 +3,7 @@
 Examples:
     A callback of one's own, and those that are there, in one run:
 
+    >>> from esamp.callbacks import *
     >>> import tempfile
     >>> from pathlib import Path
     >>> from lightning.pytorch.loggers import CSVLogger

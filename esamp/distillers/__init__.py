@@ -3,6 +3,7 @@
 Examples:
     How much of hᴸ each leaves unexplained, at first and after 20 steps on the same eight rows of one group:
 
+    >>> from esamp.distillers import *
     >>> import torch
     >>> shallow, deep = torch.randn(2, 1, 8, 16, generator=torch.Generator().manual_seed(0))
     >>> alive = torch.ones(1, 8)

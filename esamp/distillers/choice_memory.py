@@ -37,6 +37,8 @@ class ChoiceMemoryDistiller(DistillerWrapper):
     Examples:
         What it learns of a sibling that drew token 2 has a logit of κ there:
 
+        >>> from esamp.head import Head
+        >>> from esamp.llm import FrozenLLM
         >>> memory = ChoiceMemoryDistiller(strength=6.0)
         >>> memory.bind(FrozenLLM(Head(2 * torch.eye(4))))
         >>> target = memory.target(deep=torch.zeros(1, 4), tokens=torch.tensor([2]))

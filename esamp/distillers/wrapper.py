@@ -24,6 +24,7 @@ class DistillerWrapper(Distiller):
     Examples:
         A control that believes half of what it has learnt:
 
+        >>> from torch import Tensor
         >>> from esamp.distillers import LinearDistiller
         >>> class Doubtful(DistillerWrapper):
         ...     def forward(self, shallow: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 Examples:
     Four samples of one prompt draw their first token from the same distribution, uniform over four:
 
+    >>> from esamp.draws import *
     >>> import torch
     >>> from esamp.candidates import Filters
     >>> from esamp.rows import Rows

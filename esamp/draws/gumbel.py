@@ -40,6 +40,7 @@ class GumbelDrawing(Drawing):
 
         >>> import torch
         >>> from esamp.candidates import Filters
+        >>> from esamp.rows import Rows
         >>> rows = Rows.of_prompts(torch.tensor([0, 1, 2]), torch.zeros(3, 1))
         >>> candidates = Filters().select(torch.zeros(3, 1000))
         >>> drawing = GumbelDrawing(torch.tensor([5, 5, 6]))

@@ -3,6 +3,7 @@
 Examples:
     What each makes of the same step. Token 0 is likely, as the distiller has foreseen; that token 1 is, too, is news:
 
+    >>> from esamp.fusion import *
     >>> import torch
     >>> from esamp.rows import Rows
     >>> deep, predicted = torch.tensor([[2.0, 1.0, 0.0]]), torch.tensor([[2.0, 0.0, 0.0]])

@@ -25,6 +25,7 @@ class FusionWrapper(NoveltyFusion):
         A fusion of one's own that is at work in every other step only:
 
         >>> from dataclasses import replace
+        >>> from torch import Tensor
         >>> from esamp import BetaMix, ESampSampler
         >>> from esamp.fusion import FusionStep
         >>> from esamp.testing.models import tiny_model, tiny_tokenizer

@@ -42,9 +42,10 @@ def cosine_curve(
 
         >>> import torch
         >>> token_ids = [torch.tensor([5, 6, 7, 8]), torch.tensor([5, 6, 9, 9])]
-        >>> def embed(texts: Sequence[str]) -> Tensor:
+        >>> def embed(texts: list[str]) -> torch.Tensor:
         ...     numbers = torch.tensor([[float(text.count(str(digit))) for digit in range(10)] for text in texts])
         ...     return torch.nn.functional.normalize(numbers, dim=-1)
+        >>> from esamp.metrics import Embedder
         >>> embedder: Embedder = embed
         >>> curve = cosine_curve(token_ids, lambda ids: " ".join(map(str, ids)), embedder, steps=(1, 2, 3, 4, 8))
         >>> {step: round(cosine, 2) for step, cosine in curve.items()}

@@ -3,6 +3,7 @@
 Examples:
     Every scheduler gives the same value, now or when it is waited for:
 
+    >>> from esamp.schedulers import *
     >>> import torch
     >>> for name in ("synchronous", "thread", "auto"):
     ...     scheduler: OverlapScheduler = schedulers.build(name).bind(torch.device("cpu"))

@@ -3,6 +3,7 @@
 Examples:
     Three samples of a prompt, as a model might have written them:
 
+    >>> from esamp.selection import *
     >>> import torch
     >>> from dataclasses import replace
     >>> from esamp import ESampSampler

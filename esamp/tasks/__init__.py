@@ -3,6 +3,7 @@ r"""Tasks: problems with verifiers, to measure coverage on.
 Examples:
     Those that need nothing else, each with a sample of its first problem:
 
+    >>> from esamp.tasks import *
     >>> for task, sample in (
     ...     (GSM8K(path="sample"), "He runs 3 * 3 * 60 meters, so the answer is 540."),
     ...     (SVAMP(path="sample"), "101 dollars."),

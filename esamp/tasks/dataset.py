@@ -114,7 +114,8 @@ class DatasetTask(TemplateTask):
         A data set of one's own, with the prompts of a template that ships:
 
         >>> import json, tempfile
-        >>> from esamp.tasks import Verdict
+        >>> from esamp.tasks.rows import Row
+        >>> from esamp.tasks import Problem, Verdict
         >>> class Capitals(DatasetTask):
         ...     family = "open"
         ...     def problem(self, row: Row) -> Problem:

@@ -7,6 +7,7 @@ plain functions: a part of your own is checked in one line of a test, or without
 Examples:
     Parts of your own, held to every contract; one that is broken is told by its name and sentence:
 
+    >>> from esamp.testing import *
     >>> from esamp.distillers import LinearDistiller
     >>> from esamp.fusion import FusionStep, NoveltyFusion
     >>> from esamp.schedulers import SynchronousScheduler

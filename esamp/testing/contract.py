@@ -28,7 +28,7 @@ class Contract(Generic[Part]):
         check: raises through `require` if fresh parts from `make` do not keep it.
 
     Examples:
-        >>> def short(make: Callable[[], str]) -> None:
+        >>> def short(make) -> None:
         ...     require(len(make()) < 9, f"it has {len(make())} letters")
         >>> Contract("names are short", short)(lambda: "Ada")
         >>> Contract("names are short", short)(lambda: "Augusta Ada")

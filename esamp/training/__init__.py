@@ -5,6 +5,7 @@ texts → windows of tokens → pairs on disk → a LightningModule and a Traine
 Examples:
     From text to the start weights of a distiller, with a tiny model:
 
+    >>> from esamp.training import *
     >>> import tempfile
     >>> from pathlib import Path
     >>> from esamp.distillers import LowRankDistiller

@@ -34,6 +34,7 @@ class Pairs:
         deep: hᴸ, likewise.
 
     Examples:
+        >>> from pathlib import Path
         >>> pairs = Pairs(Path("."), [torch.zeros(4, 2), torch.ones(3, 2)], [torch.zeros(4, 2), torch.ones(3, 2)])
         >>> len(pairs), pairs.hidden_size
         (7, 2)

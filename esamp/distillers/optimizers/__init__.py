@@ -3,6 +3,7 @@
 Examples:
     A step of two groups, of which the second rests:
 
+    >>> from esamp.distillers.optimizers import *
     >>> import torch
     >>> for optimizer in (Adam(lr=0.1), SGD(lr=0.1), Adafactor(lr=0.1)):
     ...     assert isinstance(optimizer, GroupedOptimizer)
