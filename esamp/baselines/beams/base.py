@@ -19,7 +19,8 @@ from esamp.callbacks.base import check_callbacks
 from esamp.candidates import Filters
 from esamp.checks import check_flag
 from esamp.draws import GumbelDraw
-from esamp.engines.huggingface.engine import HuggingFaceEngine, Prompt
+from esamp.engines.huggingface.engine import HuggingFaceEngine
+from esamp.engines.text import Prompt
 from esamp.request import Request
 from esamp.result import Diagnostics, GenerationResult, Sample
 from esamp.samplers import Sampler, samplers
