@@ -12,7 +12,17 @@ from typing import Any
 
 import pytest
 
-from esamp.tasks import GSM8K, SVAMP, ClosedLists, NoveltyBench, Problem, tasks
+from esamp.tasks import (
+    GSM8K,
+    SVAMP,
+    BookContinuations,
+    ClosedLists,
+    KeywordSentences,
+    NoveltyBench,
+    Problem,
+    PromptsTask,
+    tasks,
+)
 from esamp.tasks.contest_tests import read_tests
 from tests.tasks import zoo
 
@@ -37,6 +47,54 @@ def test_a_wrong_file_is_named_with_the_place(tmp_path: Path, name: str, text: s
     (tmp_path / name).write_text(text)
     with pytest.raises(ValueError, match=said):
         GSM8K(path=tmp_path / name).problems()
+
+
+@pytest.mark.parametrize(
+    ("task", "text", "said"),
+    [
+        (ClosedLists, "{", r"lists is no JSON"),
+        (ClosedLists, "[]", r"lists must hold an object \{category: \[answer, ...\]\}, got \[\]"),
+        (ClosedLists, '{"a bird": []}', r"lists, 'a bird' must hold a list of answers, got \[\]"),
+        (ClosedLists, '{"a bird": ["robin", 3]}', r"lists, 'a bird' must hold texts, or lists of spellings, got 3"),
+        (KeywordSentences, "lamp\n\ntwo words\n", r"lists, line 3 must hold one word .* got 'two words'"),
+        (KeywordSentences, "lamp\n", r"words must be at most 1, as many as lists has, got 3"),
+        (BookContinuations, "a short book", r"words must be below the 3 words of lists, got 100"),
+    ],
+)
+def test_a_list_or_a_book_that_does_not_do_is_named(tmp_path: Path, task: Any, text: str, said: str) -> None:
+    (tmp_path / "lists").write_text(text)
+    with pytest.raises(ValueError, match=said):
+        task(tmp_path / "lists").problems()
+
+
+@pytest.mark.parametrize("task", [ClosedLists, KeywordSentences, BookContinuations, SVAMP])
+def test_a_file_that_is_not_there_is_named(task: Any) -> None:
+    with pytest.raises(FileNotFoundError, match=r"no\.jsonl"):
+        task("no.jsonl").problems()
+
+
+def test_a_book_is_text_and_its_passages_lie_in_it(tmp_path: Path) -> None:
+    (tmp_path / "book.txt").write_bytes(b"caf\xe9 " * 20)
+    with pytest.raises(ValueError, match=r"book.txt is no UTF-8"):
+        BookContinuations(tmp_path / "book.txt", words=2).problems()
+    (tmp_path / "book.txt").write_text("one two three four five")
+    book = BookContinuations(tmp_path / "book.txt", words=2, positions=[1])
+    assert [(problem.prompt, problem.reference) for problem in book.problems()] == [("two three", "four five")]
+    with pytest.raises(ValueError, match=r"positions must be at most 2 in book.txt, got 3"):
+        BookContinuations(tmp_path / "book.txt", words=2, positions=[3]).problems()
+
+
+@pytest.mark.parametrize(
+    ("prompts", "error", "said"),
+    [
+        ("Tell me.", TypeError, r"prompts must be a list, got 'Tell me.'"),
+        ([], ValueError, r"prompts must hold at least one, got none"),
+        (["a", "b", "a"], ValueError, r"prompts must differ, and 'a' stands there twice"),
+    ],
+)
+def test_prompts_of_ones_own_are_checked(prompts: Any, error: type[Exception], said: str) -> None:
+    with pytest.raises(error, match=said):
+        PromptsTask(prompts)
 
 
 def test_every_format_gives_the_same_problems(tmp_path: Path) -> None:
