@@ -156,6 +156,40 @@ def test_templates_are_data(tmp_path: Path) -> None:
         GSM8K(path="sample", template="few_shots")
 
 
+def test_examples_of_a_chat_are_turns_of_it(tmp_path: Path) -> None:
+    own = tmp_path / "own.yaml"
+    own.write_text(
+        'prompt: "{{question}}"\nchat: true\nanswer: "It is {{sum}}."\nexamples: [{question: "1 + 1?", sum: 2}]\n'
+    )
+    (problem,) = GSM8K(path="sample", template=own, limit=1).problems()
+    assert [(turn["role"], turn["content"][:7]) for turn in problem.prompt] == [
+        ("user", "1 + 1?"),
+        ("assistant", "It is 2"),
+        ("user", "James d"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("prompt: [", r"own.yaml' is no YAML"),
+        ("prompt: x\nstop: END", r"own.yaml: stop must be a list of texts, got 'END'"),
+        ("prompt: x\nsystem: [1]", r"own.yaml: system must be a text, got \[1\]"),
+        ("prompt: x\nexamples: [one]", r"own.yaml: examples must be a list of objects .* got \['one'\]"),
+        ("prompt: x\npromt: y", r"a key of the template '.*own.yaml' must be one of .*did you mean 'prompt'"),
+    ],
+)
+def test_a_template_that_is_none_is_told_why(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "own.yaml").write_text(text)
+    with pytest.raises(ValueError, match=said):
+        GSM8K(path="sample", template=tmp_path / "own.yaml")
+
+
+def test_a_template_that_is_not_there_is_named() -> None:
+    with pytest.raises(FileNotFoundError, match=r"no file 'no.yaml'"):
+        GSM8K(path="sample", template="no.yaml")
+
+
 def test_packed_contest_tests_are_read_and_never_unpickled() -> None:
     def pack(value: Any) -> str:
         return base64.b64encode(zlib.compress(pickle.dumps(value))).decode()
