@@ -1,7 +1,7 @@
 """Novelty fusions: how the distiller's logits tilt the LLM's.
 
 Examples:
-    What each makes of the same step. Token 0 is likely, as the distiller has foreseen; that token 1 is, too, is news:
+    What each makes of the same step. Token 0 is as likely as the distiller has foreseen, token 1 is likelier: news.
 
     >>> from esamp.fusion import *
     >>> import torch
