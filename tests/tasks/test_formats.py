@@ -18,6 +18,7 @@ from esamp.tasks import (
     BookContinuations,
     ClosedLists,
     KeywordSentences,
+    LiveCodeBench,
     NoveltyBench,
     Problem,
     PromptsTask,
@@ -125,6 +126,18 @@ def test_the_hub_is_asked_for_the_right_split(monkeypatch) -> None:
     monkeypatch.setattr(datasets, "load_dataset", lambda *a, **k: asked.append((a, k)) or [ROW])
     assert len(GSM8K().problems()) == 1
     assert asked == [(("openai/gsm8k", "main"), {"split": "test"})]
+
+
+def test_what_has_no_split_that_loads_without_its_code_is_loaded_by_its_files(monkeypatch) -> None:
+    datasets = pytest.importorskip("datasets")
+    tests = json.dumps([{"input": "1", "output": "1", "testtype": "stdin"}])
+    row = {"question_id": "1", "question_content": "Echo.", "public_test_cases": tests}
+    asked: list[Any] = []
+    monkeypatch.setattr(datasets, "load_dataset", lambda *a, **k: asked.append((a, k)) or [row])
+    assert len(LiveCodeBench(allow_code_execution=True).problems()) == 1
+    ((kind,), how) = asked[0]
+    assert (kind, how["split"]) == ("json", "train")
+    assert how["data_files"][0] == "hf://datasets/livecodebench/code_generation_lite/test.jsonl"
 
 
 def test_a_window_has_the_problems_of_the_whole(tmp_path: Path) -> None:
