@@ -8,11 +8,18 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.api.surface import public_names
 from tests.docs.pages import ROOT
+from tests.docs.test_reference import public_names
 from tools.tutorials import Page
 
 _PARSER = doctest.DocTestParser()
+
+# What lies beneath the sampler may change with any version, a kernel is shown by the reference beside it, and vLLM is
+# not here.
+_BENEATH = (
+    *("exploration", "generation", "inside_generate", "prompts", "recipe", "request", "row_filters", "shortlist"),
+    *("step", "strength", "temperatures", "kernels", "vllm_sampler"),
+)
 
 
 def names_used(code: str) -> set[str]:
@@ -49,7 +56,7 @@ def shown() -> set[str]:
 
 
 def test_every_public_name_is_shown_in_use(shown: set[str]) -> None:
-    public = {path.rpartition(".")[2] for path, _ in public_names()}
+    public = {path.rpartition(".")[2] for path, _ in public_names() if path.split(".")[1] not in _BENEATH}
     assert len(public) > 200
     assert sorted(public - shown) == []
 
