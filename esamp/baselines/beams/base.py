@@ -91,7 +91,7 @@ class SequenceSearch(Sampler):
 
         >>> from esamp.testing.models import tiny_model, tiny_tokenizer
         >>> class PlainBeams(SequenceSearch):
-        ...     def start(self, n: int) -> Tensor:
+        ...     def start(self, n: int) -> torch.Tensor:
         ...         return torch.tensor([0.0] + [-torch.inf] * (n - 1))
         ...     def choose(self, beams: Beams, seed: int) -> Choice:
         ...         score = beams.score.unsqueeze(-1) + beams.log_probs
