@@ -8,7 +8,7 @@ export NO_MKDOCS_2_WARNING := 1
 
 VLLM := .venv-vllm
 
-.PHONY: setup demo test test-vllm check format docs pages tutorials api package gpu clean
+.PHONY: setup demo test test-vllm coverage check format docs pages tutorials api package gpu clean
 
 setup: $(VENV)/.stamp-dev
 
@@ -33,6 +33,15 @@ test: setup
 	$(BIN)/python -m pytest --jaxtyping-packages=esamp,beartype.beartype
 	TRITON_DEFAULT_FP_FUSION=1 $(BIN)/python -m pytest tests/kernels/compiled
 	TRITON_INTERPRET=1 $(BIN)/python -m pytest tests/kernels/interpreted
+
+# What the tests above run of the library, process by process; fails below the share of lines that pyproject.toml asks for.
+coverage: setup
+	$(BIN)/python -m coverage erase
+	$(BIN)/python -m coverage run -m pytest --jaxtyping-packages=esamp,beartype.beartype
+	TRITON_DEFAULT_FP_FUSION=1 $(BIN)/python -m coverage run -m pytest tests/kernels/compiled
+	TRITON_INTERPRET=1 $(BIN)/python -m coverage run -m pytest tests/kernels/interpreted
+	$(BIN)/python -m coverage combine --quiet
+	$(BIN)/python -m coverage report --skip-covered
 
 # vLLM pins a transformers of its own, and its CPU build brings packages that do not load beside this torch.
 $(VLLM)/.stamp: pyproject.toml constraints-vllm.txt

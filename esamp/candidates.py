@@ -40,6 +40,13 @@ class Candidates:
         reference: the LLM's logits z of those tokens, float32, before temperature.
         mask: False where a place is empty.
         whole_vocabulary: the ids of every row are 0, 1, 2, ...: no filter is on.
+
+    Examples:
+        >>> kept = Filters(min_p=0.3).select(torch.tensor([[0.0, 2.0, 1.0], [0.0, 0.0, 9.0]]))
+        >>> kept.ids, kept.reference, kept.count()
+        (tensor([[1, 2],
+                [2, 0]]), tensor([[2., 1.],
+                [9., 0.]]), tensor([2, 1]))
     """
 
     ids: Int[Tensor, "rows candidates"]
@@ -53,7 +60,13 @@ class Candidates:
 
 
 class FilterOptions(TypedDict, total=False):
-    """The fields of `Filters`, as keyword arguments."""
+    """The fields of `Filters`, as keyword arguments.
+
+    Examples:
+        >>> options = FilterOptions(temperature=MIN_TEMPERATURE, top_k=50)
+        >>> Filters(**options).describe()
+        'temperature 1e-06, top_k 50'
+    """
 
     temperature: float | Schedule
     top_k: int | None

@@ -24,6 +24,14 @@ def check_number(
     Raises:
         TypeError: `value` is not a number (a bool is not one).
         ValueError: `value` is NaN, infinite or outside the interval.
+
+    Examples:
+        >>> check_number("min_p", 1, low=0, high=1)
+        1.0
+        >>> check_number("min_p", 1.3, low=0, high=1, high_open=True, hint="pass None to switch it off")
+        Traceback (most recent call last):
+            ...
+        ValueError: min_p must be a finite number in [0, 1), got 1.3; pass None to switch it off
     """
     left, right = "(" if low_open or low == -math.inf else "[", ")" if high_open or high == math.inf else "]"
     interval = f"{left}{low:g}, {high:g}{right}"
@@ -45,6 +53,12 @@ def check_integer(name: str, value: object, *, low: int, high: int | None = None
     Raises:
         TypeError: `value` is not an integer (a bool is not one).
         ValueError: `value` is out of range.
+
+    Examples:
+        >>> check_integer("n", 2.0, low=1)
+        Traceback (most recent call last):
+            ...
+        TypeError: n must be an integer >= 1, got 2.0
     """
     wanted = f"an integer >= {low}" if high is None else f"an integer in [{low}, {high}]"
     if isinstance(value, bool) or not isinstance(value, int):
@@ -59,6 +73,12 @@ def check_flag(name: str, value: object) -> bool:
 
     Raises:
         TypeError: it is anything else.
+
+    Examples:
+        >>> check_flag("chat", "yes")
+        Traceback (most recent call last):
+            ...
+        TypeError: chat must be True or False, got 'yes'
     """
     if not isinstance(value, bool):
         raise TypeError(f"{name} must be True or False, got {value!r}")
@@ -70,6 +90,12 @@ def check_choice(name: str, value: object, choices: Iterable[str]) -> str:
 
     Raises:
         ValueError: `value` is none of the choices.
+
+    Examples:
+        >>> check_choice("fusion", "beta_mx", ["beta_mix", "subtraction"])
+        Traceback (most recent call last):
+            ...
+        ValueError: fusion must be one of beta_mix, subtraction, got 'beta_mx'; did you mean 'beta_mix'?
     """
     known = sorted(choices)
     if isinstance(value, str) and value in known:
@@ -84,6 +110,14 @@ def check_shape(part: object, what: str, got: Sequence[int], wanted: Sequence[in
 
     Raises:
         ValueError: it is of another shape; the message names the class and the suite that checks all contracts.
+
+    Examples:
+        >>> from esamp import BetaMix
+        >>> try:
+        ...     check_shape(BetaMix(), "the logits", got=(2, 3), wanted=(2, 4), suite="check_fusion")
+        ... except ValueError as error:
+        ...     print(str(error).partition(";")[0])
+        BetaMix breaks the contract of its zoo: the logits must have the shape (2, 4), got (2, 3)
     """
     if tuple(got) != tuple(wanted):
         raise ValueError(

@@ -60,6 +60,14 @@ def gumbel_noise(
         seed: in [0, 2^63); one number, or one for each row.
         sample: index of each row's sample among the n of its prompt.
         step: number of tokens each sample has so far; one number where it is the same for all.
+
+    Examples:
+        A token has its noise, whatever else is on the list:
+
+        >>> short, long = torch.tensor([[5, 9]]), torch.tensor([[4, 5, 9]])
+        >>> of_short, of_long = (gumbel_noise(ids, 7, sample=torch.tensor([0]), step=3) for ids in (short, long))
+        >>> torch.equal(of_short, of_long[:, 1:])
+        True
     """
     words = torch.stack(_words(ids >> 2, seed, sample, step), dim=-1)
     return _gumbel(words.gather(-1, (ids & 3).unsqueeze(-1)).squeeze(-1))
@@ -86,6 +94,13 @@ def gumbel_argmax(
     """Place (not token id) of the drawn candidate: argmax of log p + Gumbel noise, an exact draw from p.
 
     Places with log p = -inf are never drawn. `whole_vocabulary` says that the ids are 0, 1, 2, ... in every row.
+
+    Examples:
+        >>> log_probs = torch.tensor([0.5, 0.3, 0.2]).log().expand(1000, 3)
+        >>> ids = torch.arange(3).expand(1000, 3)
+        >>> place = gumbel_argmax(log_probs, ids, seed=MAX_SEED, sample=torch.arange(1000), step=0)
+        >>> [round(count / 1000, 1) for count in torch.bincount(place).tolist()]
+        [0.5, 0.3, 0.2]
     """
     noise = (
         gumbel_noise_of_vocabulary(ids.shape[1], seed, sample, step)
@@ -122,6 +137,11 @@ def normal_noise(seed: int, count: Int[Tensor, " groups"], rows: int, width: int
         count: one counter a group; equal counters give equal noise.
         rows: rows of a group.
         width: numbers in a row.
+
+    Examples:
+        >>> noise = normal_noise(7, torch.tensor([0, 0, 1]), rows=2, width=5)
+        >>> noise.shape, torch.equal(noise[0], noise[1]), torch.equal(noise[0], noise[2])
+        (torch.Size([3, 2, 5]), True, False)
     """
     blocks = torch.arange(-(-width // _WORDS_PER_BLOCK), device=count.device).view(1, 1, -1)
     row = torch.arange(rows, device=count.device).view(1, -1, 1)

@@ -58,6 +58,33 @@ class Explorer(DecodePolicy):
 
     Raises:
         ValueError: `warmup` is below 1.
+
+    Examples:
+        Three steps for two samples of one prompt, without a model; β is at work once the distiller has learnt:
+
+        >>> from esamp.bank import Bank
+        >>> from esamp.candidates import Filters
+        >>> from esamp.distillers import LinearDistiller
+        >>> from esamp.fusion import BetaMix
+        >>> from esamp.head import Head
+        >>> from esamp.llm import FrozenLLM
+        >>> from esamp.rows import Rows
+        >>> from esamp.schedulers import SynchronousScheduler
+        >>> generator = torch.Generator().manual_seed(0)
+        >>> head = Head(torch.randn(8, 4, generator=generator))
+        >>> bank = Bank(LinearDistiller(lr=0.1), BetaMix(), FrozenLLM(head), groups=1)
+        >>> explorer = Explorer(bank, lanes=2, scheduler=SynchronousScheduler(), filters=Filters())
+        >>> rows = Rows.of_prompts(torch.tensor([0]), beta=torch.full((1, 2), 0.5))
+        >>> shallow, deep = torch.randn(2, 2, 4, generator=generator)
+        >>> for _ in range(3):
+        ...     explorer.begin(shallow, rows)
+        ...     fused = explorer.fuse(deep, head.full(deep))
+        ...     explorer.learn(deep, tokens=fused.candidates.ids[:, 0])
+        ...     print(f"loss {float(explorer.losses()):.2f}, KL {float(fused.kl[0]):.2f}")
+        ...     rows = rows.advance()
+        loss 1.37, KL 0.00
+        loss 0.83, KL 0.06
+        loss 0.50, KL 0.09
     """
 
     def __init__(

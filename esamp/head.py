@@ -29,6 +29,15 @@ class Head:
         bias: b, [vocab] or None.
         scale: s; 1 for most models.
         softcap: c (Gemma 2's soft-capping) or None.
+
+    Examples:
+        >>> from esamp.candidates import Filters
+        >>> head, hidden = Head(torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])), torch.tensor([[2.0, 1.0]])
+        >>> head.full(hidden)
+        tensor([[2., 1., 3.]])
+        >>> candidates = Filters(top_k=2).select(head.full(hidden))
+        >>> head.at(hidden, candidates)
+        tensor([[2., 3.]])
     """
 
     weight: Float[Tensor, "vocab d"]

@@ -23,6 +23,14 @@ class Neurons:
         gate: G, [neurons, d].
         up: U, [neurons, d].
         down: D, [neurons, d].
+
+    Examples:
+        >>> eye, down = torch.eye(4), torch.diag(torch.tensor([1.0, 3.0, 2.0, 0.0]))
+        >>> mlp = GatedMLP(gate=eye, up=eye, down=down, gain=torch.ones(4), stream=1.0)
+        >>> neurons: Neurons = mlp.loudest(2)
+        >>> neurons.down
+        tensor([[0., 3., 0., 0.],
+                [0., 0., 2., 0.]])
     """
 
     gate: Float[Tensor, "neurons d"]
@@ -89,6 +97,16 @@ class FrozenLLM:
             says why where there is none that can be read.
         final_norm: reads what stands between the last decoder layer and the head, a function of hidden states [..., d];
             raises a ValueError that says why where there is none that can be read.
+
+    Examples:
+        >>> from esamp.head import Head
+        >>> llm = FrozenLLM(Head(torch.eye(4)))
+        >>> llm.head.vocabulary
+        4
+        >>> llm.last_mlp()
+        Traceback (most recent call last):
+            ...
+        ValueError: this engine does not read the last MLP of its model
     """
 
     head: Head

@@ -108,6 +108,12 @@ class UndistilledPolicy(DecodePolicy):
     Args:
         filters: temperature, top-k, top-p, min-p.
         groups: number of groups, for the shape of its diagnostics.
+
+    Examples:
+        >>> from esamp.candidates import Filters
+        >>> policy: UndistilledPolicy = PlainPolicy(Filters(), groups=2)
+        >>> policy.losses(), policy.resets()
+        (tensor([nan, nan]), tensor([0, 0]))
     """
 
     def __init__(self, filters: Filters, groups: int = 1) -> None:
@@ -150,6 +156,24 @@ class PlainPolicy(UndistilledPolicy):
     Args:
         filters: temperature, top-k, top-p, min-p.
         groups: number of groups, for the shape of its diagnostics.
+
+    Examples:
+        One step of an engine, for two samples of one prompt:
+
+        >>> from esamp.candidates import Filters
+        >>> from esamp.draws import GumbelDrawing
+        >>> from esamp.rows import Rows
+        >>> policy: DecodePolicy = PlainPolicy(Filters(top_k=2))
+        >>> rows = Rows.of_prompts(torch.tensor([0]), torch.zeros(1, 2))
+        >>> policy.begin(torch.zeros(2, 4), rows)
+        >>> fused: Fused = policy.fuse(torch.zeros(2, 4), torch.tensor([[0.0, 1.0, 1.0], [2.0, 0.0, 2.0]]))
+        >>> fused.candidates.ids, fused.log_probs.exp()
+        (tensor([[1, 2],
+                [0, 2]]), tensor([[0.5000, 0.5000],
+                [0.5000, 0.5000]]))
+        >>> drawn: Drawn = fused.draw(GumbelDrawing(seed=0), rows, place=torch.arange(2))
+        >>> drawn.log_probs.exp()
+        tensor([0.5000, 0.5000])
     """
 
     def __init__(self, filters: Filters, groups: int = 1) -> None:

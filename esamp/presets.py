@@ -35,8 +35,8 @@ def preset_parts(name: str) -> dict[str, Any]:
     Raises:
         ValueError: there is no such preset.
 
-    Example:
-        >>> preset_parts("paper")["distiller"]
-        'mlp'
+    Examples:
+        >>> sorted(PRESETS), preset_parts("paper")["distiller"]
+        (['explore', 'paper'], 'mlp')
     """
     return dict(PRESETS[check_choice("preset", name, tuple(PRESETS))])

@@ -11,7 +11,8 @@ from esamp.callbacks import Callback
 from esamp.candidates import Filters
 from esamp.distillers import Distiller, distillers
 from esamp.draws import TokenDraw
-from esamp.engines.huggingface.engine import HuggingFaceEngine, Prompt
+from esamp.engines.huggingface.engine import HuggingFaceEngine
+from esamp.engines.text import Prompt
 from esamp.exploration import Exploration
 from esamp.fusion import NoveltyFusion, fusions
 from esamp.generation import Generation

@@ -20,6 +20,15 @@ class Registry(Generic[Part]):
 
     A part is asked for by an instance, a class, a registry name (`"mlp"`), a class name (`"MLPDistiller"`)
     or a dotted path (`"my_package.MyDistiller"`).
+
+    Examples:
+        >>> from esamp.distillers import distillers
+        >>> distillers.resolve("linear").__name__, distillers.build("LinearDistiller").optimizer.lr
+        ('LinearDistiller', 0.001)
+        >>> distillers.build("my.Own")
+        Traceback (most recent call last):
+            ...
+        ValueError: distiller 'my.Own' cannot be imported: No module named 'my'; give an importable dotted path
     """
 
     def __init__(self, kind: str, base: type[Part]) -> None:

@@ -30,6 +30,16 @@ class Sample:
         kl: KL(π_new ‖ π_ref) of the step each token was drawn in, nats.
         candidates: number of candidates it was drawn from.
         finish_reason: "eos", "stop" (a stop string) or "length" (max_new_tokens).
+
+    Examples:
+        >>> from esamp import ESampSampler
+        >>> from esamp.testing.models import tiny_model, tiny_tokenizer
+        >>> sampler = ESampSampler(tiny_model(), tiny_tokenizer())
+        >>> sample = sampler.generate("Hello", n=2, max_new_tokens=4, ignore_eos=True).samples[0][1]
+        >>> sample.index, sample.finish_reason, len(sample.token_ids)
+        (1, 'length', 4)
+        >>> sample.novelty.isnan().tolist(), sample.to_dict()["finish_reason"]
+        ([False, False, False, False], 'length')
     """
 
     prompt: int
@@ -58,6 +68,14 @@ class Diagnostics:
     Attributes:
         loss: mean squared error of each step's prediction, before that step's update; NaN where nothing was learnt.
         resets: how often the group's distiller was reset because its loss or prediction was not finite.
+
+    Examples:
+        A batch that was over sooner is padded:
+
+        >>> short, long = (Diagnostics(torch.full((1, steps), 0.5), torch.tensor([0])) for steps in (1, 3))
+        >>> Diagnostics.join([short, long]).loss
+        tensor([[0.5000,    nan,    nan],
+                [0.5000, 0.5000, 0.5000]])
     """
 
     loss: Float[Tensor, "groups steps"]
@@ -86,6 +104,16 @@ class GenerationResult:
         diagnostics: how the distillers did.
         settings: every setting of the run, for the record.
         state: the distillers as the run left them, a bank for each batch; `generate(..., state=...)` goes on from it.
+
+    Examples:
+        >>> from esamp import ESampSampler
+        >>> from esamp.testing.models import tiny_model, tiny_tokenizer
+        >>> sampler = ESampSampler(tiny_model(), tiny_tokenizer(), beta=0.5)
+        >>> result = sampler.generate(["Hello", "Goodbye"], n=3, max_new_tokens=4, ignore_eos=True)
+        >>> [len(texts) for texts in result.texts], result.tokens, result.settings["beta"]
+        ([3, 3], 24, 0.5)
+        >>> result.diagnostics.loss.shape
+        torch.Size([2, 4])
     """
 
     prompts: list[str]

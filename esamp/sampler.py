@@ -20,8 +20,9 @@ from esamp.candidates import Filters
 from esamp.checks import check_choice, check_flag, check_integer
 from esamp.distillers import Distiller, distillers
 from esamp.draws import TokenDraw, draws
-from esamp.engines.huggingface.engine import HuggingFaceEngine, Prompt
+from esamp.engines.huggingface.engine import HuggingFaceEngine
 from esamp.engines.huggingface.loading import load
+from esamp.engines.text import Prompt
 from esamp.fusion import NoveltyFusion, fusions
 from esamp.inside_generate import InsideGenerate
 from esamp.presets import preset_parts

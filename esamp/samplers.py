@@ -14,7 +14,19 @@ __all__ = ["Sampler", "samplers"]
 
 
 class Sampler(ABC):
-    """Draws n samples of each prompt. Made of (model, tokenizer, **its own arguments), all of them plain values."""
+    """Draws n samples of each prompt. Made of (model, tokenizer, **its own arguments), all of them plain values.
+
+    Examples:
+        Each by its name:
+
+        >>> from esamp.baselines import samplers
+        >>> from esamp.testing.models import tiny_model, tiny_tokenizer
+        >>> samplers.names()
+        ['beam', 'contrastive', 'diverse_beam', 'esamp', 'override', 'plain', 'stochastic_beam']
+        >>> sampler: Sampler = samplers.resolve("plain")(tiny_model(), tiny_tokenizer())
+        >>> len(sampler.generate("Hello", n=4, max_new_tokens=8).texts[0])
+        4
+    """
 
     @abstractmethod
     def generate(

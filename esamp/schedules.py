@@ -152,7 +152,12 @@ def parse_value(name: str, text: float | str) -> float | Schedule:
 
 
 def name_value(value: float | Schedule) -> float | str:
-    """A number as it is, a schedule by its text, any other function by its name: for the record."""
+    """A number as it is, a schedule by its text, any other function by its name: for the record.
+
+    Examples:
+        >>> name_value(0.25), name_value(Linear(0.5, 0.0, 64))
+        (0.25, 'linear:0.5:0:64')
+    """
     if isinstance(value, Fire | Linear | OnlyFirst):
         return str(value)
     return getattr(value, "__qualname__", repr(value)) if callable(value) else value
@@ -164,6 +169,14 @@ def check_schedule(name: str, schedule: Schedule, steps: Int[Tensor, " steps"], 
     Raises:
         TypeError: it does not give one number for each row.
         ValueError: a value is not finite or not in [low, high].
+
+    Examples:
+        >>> halving: Schedule = lambda step: 0.5 ** step.float()
+        >>> check_schedule("beta", halving, torch.arange(9), low=0.0, high=1.0)
+        >>> check_schedule("beta", halving, torch.arange(9), low=0.0, high=0.9)  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+            ...
+        ValueError: beta must be a finite number in [0, 0.9] at every step, got 1 at step 0 of its schedule; ...
     """
     values: object = schedule(steps)
     if not isinstance(values, Tensor) or values.shape != steps.shape:

@@ -21,6 +21,15 @@ class Sharing(ABC):
 
     Attributes:
         per_sample: only samples of equal index share; those of one prompt do not.
+
+    Examples:
+        Prompts of one length share, under a strategy of one's own:
+
+        >>> class ByLength(Sharing):
+        ...     def groups(self, texts: list[str]) -> list[int]:
+        ...         return ByKey([len(text) for text in texts]).groups(texts)
+        >>> ByLength().groups(["one", "three", "two"])
+        [0, 1, 0]
     """
 
     per_sample: ClassVar[bool] = False
@@ -71,7 +80,12 @@ class PerSample(Sharing):
 @final
 @sharings.register("whole_batch")
 class WholeBatch(Sharing):
-    """One distiller for all prompts of the call."""
+    """One distiller for all prompts of the call.
+
+    Examples:
+        >>> sharings.build("whole_batch").groups(["a", "b", "a"]), WholeBatch().groups(["a"])
+        ([0, 0, 0], [0])
+    """
 
     @override
     def groups(self, texts: Sequence[str]) -> list[int]:
@@ -111,6 +125,13 @@ class BySimilarity(Sharing):
 
     Raises:
         ValueError: the threshold is out of range.
+
+    Examples:
+        >>> import torch
+        >>> def embed(texts: list[str]) -> torch.Tensor:
+        ...     return torch.eye(26)[[ord(text[0]) - ord("a") for text in texts]]
+        >>> BySimilarity(embed).groups(["apples", "bananas", "apricots"])
+        [0, 1, 0]
     """
 
     def __init__(self, embed: Callable[[Sequence[str]], Float[Tensor, "texts d"]], threshold: float = 0.7) -> None:

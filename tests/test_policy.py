@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from scipy import stats
 
@@ -77,3 +78,8 @@ def test_draws_follow_the_fused_distribution() -> None:
     counts = tokens.bincount(minlength=30)[ids]
     assert int(counts.sum()) == draws
     assert stats.chisquare(counts.numpy(), (probs * draws).numpy()).pvalue > 0.01
+
+
+def test_a_step_out_of_order_is_refused_with_the_right_one() -> None:
+    with pytest.raises(RuntimeError, match=r"PlainPolicy.fuse was called before begin; .* begin, fuse, learn"):
+        PlainPolicy(Filters()).fuse(_deep(6), _LOGITS)

@@ -15,7 +15,8 @@ from esamp.callbacks.base import check_callbacks
 from esamp.candidates import FilterOptions, Filters
 from esamp.checks import check_flag
 from esamp.draws import TokenDraw, draws
-from esamp.engines.huggingface.engine import HuggingFaceEngine, Prompt
+from esamp.engines.huggingface.engine import HuggingFaceEngine
+from esamp.engines.text import Prompt
 from esamp.generation import Generation, Method
 from esamp.request import Request
 from esamp.result import GenerationResult

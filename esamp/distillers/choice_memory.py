@@ -33,6 +33,17 @@ class ChoiceMemoryDistiller(DistillerWrapper):
 
     Raises:
         ValueError: `strength` is not positive.
+
+    Examples:
+        What it learns of a sibling that drew token 2 has a logit of κ there:
+
+        >>> from esamp.head import Head
+        >>> from esamp.llm import FrozenLLM
+        >>> memory = ChoiceMemoryDistiller(strength=6.0)
+        >>> memory.bind(FrozenLLM(Head(2 * torch.eye(4))))
+        >>> target = memory.target(deep=torch.zeros(1, 4), tokens=torch.tensor([2]))
+        >>> Head(2 * torch.eye(4)).full(target)
+        tensor([[0., 0., 6., 0.]])
     """
 
     def __init__(self, strength: float = 6.0, distiller: Distiller | None = None) -> None:

@@ -20,6 +20,22 @@ class DistillerWrapper(Distiller):
 
     Args:
         distiller: the inner distiller.
+
+    Examples:
+        A control that believes half of what it has learnt:
+
+        >>> from torch import Tensor
+        >>> from esamp.distillers import LinearDistiller
+        >>> class Doubtful(DistillerWrapper):
+        ...     def forward(self, shallow: Tensor) -> Tensor:
+        ...         return self.inner(shallow) / 2
+        >>> half, full = Doubtful(LinearDistiller()), LinearDistiller()
+        >>> shallow, deep = torch.ones(2, 1, 3, 4)
+        >>> for distiller in (half, full):
+        ...     distiller.setup(hidden_size=4, groups=1)
+        ...     loss = distiller.learn(shallow, deep, torch.ones(1, 3))
+        >>> torch.equal(2 * half(shallow), full(shallow))
+        True
     """
 
     def __init__(self, distiller: Distiller) -> None:

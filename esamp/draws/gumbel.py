@@ -34,6 +34,19 @@ class GumbelDrawing(Drawing):
 
     Args:
         seed: in [0, 2^63).
+
+    Examples:
+        Rows of equal seeds, samples and steps draw the same:
+
+        >>> import torch
+        >>> from esamp.candidates import Filters
+        >>> from esamp.rows import Rows
+        >>> rows = Rows.of_prompts(torch.tensor([0, 1, 2]), torch.zeros(3, 1))
+        >>> candidates = Filters().select(torch.zeros(3, 1000))
+        >>> drawing = GumbelDrawing(torch.tensor([5, 5, 6]))
+        >>> place = drawing(candidates.reference.log_softmax(dim=-1), candidates, rows, torch.arange(3)).place
+        >>> (place == place[0]).tolist()
+        [True, True, False]
     """
 
     def __init__(self, seed: int | Int[Tensor, " rows"]) -> None:

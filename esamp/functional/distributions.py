@@ -12,7 +12,12 @@ __all__ = ["entropy", "kl_divergence", "masked_log_softmax", "tilted_log_softmax
 def masked_log_softmax(
     logits: Float[Tensor, "rows candidates"], mask: Bool[Tensor, "rows candidates"]
 ) -> Float[Tensor, "rows candidates"]:
-    """Log-probabilities of softmax(logits) over the places where `mask` holds; -inf elsewhere."""
+    """Log-probabilities of softmax(logits) over the places where `mask` holds; -inf elsewhere.
+
+    Examples:
+        >>> masked_log_softmax(torch.zeros(1, 3), torch.tensor([[True, True, False]])).exp()
+        tensor([[0.5000, 0.5000, 0.0000]])
+    """
     return logits.masked_fill(~mask, -torch.inf).log_softmax(dim=-1)
 
 
@@ -32,6 +37,10 @@ def kl_divergence(
     """KL(p ‖ p_ref) = sum p (log p - log p_ref) in nats, from log-probabilities over the same candidates.
 
     A place that is empty in `log_probs` (p = 0) adds nothing.
+
+    Examples:
+        >>> kl_divergence(torch.tensor([[0.5, 0.5]]).log(), torch.tensor([[0.75, 0.25]]).log())
+        tensor([0.1438])
     """
     gap = (log_probs - reference).masked_fill(log_probs == -torch.inf, 0.0)
     return (log_probs.exp() * gap).sum(dim=-1)
@@ -50,6 +59,12 @@ def tilted_log_softmax(
         reference: z of the candidates.
         mask: False in empty places.
         temperature: T of each row.
+
+    Examples:
+        >>> logits, reference = torch.tensor([[1.0, 1.0]]), torch.tensor([[2.0, 0.0]])
+        >>> log_probs, kl = tilted_log_softmax(logits, reference, torch.tensor([[True, True]]), torch.ones(1, 1))
+        >>> log_probs.exp(), kl
+        (tensor([[0.5000, 0.5000]]), tensor([0.4338]))
     """
     both = torch.stack([logits, reference]).div_(temperature).masked_fill_(~mask, -torch.inf).log_softmax(dim=-1)
     log_probs, before = both

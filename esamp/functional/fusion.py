@@ -20,6 +20,10 @@ def beta_mix(
         reference: the LLM's logits z.
         distilled: the distiller's logits ẑ; finite.
         beta: exploration strength of each row.
+
+    Examples:
+        >>> beta_mix(torch.tensor([[1.0, 0.0]]), torch.tensor([[1.0, 2.0]]), torch.tensor([0.5]))
+        tensor([[ 1., -1.]])
     """
     return torch.addcmul(reference, beta.unsqueeze(-1), reference - distilled)
 
@@ -35,5 +39,9 @@ def subtraction(
         reference: the LLM's logits z.
         distilled: the distiller's logits ẑ; finite.
         beta: exploration strength of each row.
+
+    Examples:
+        >>> subtraction(torch.tensor([[1.0, 0.0]]), torch.tensor([[1.0, 2.0]]), torch.tensor([0.5]))
+        tensor([[ 0.5000, -1.0000]])
     """
     return reference - beta.unsqueeze(-1) * distilled

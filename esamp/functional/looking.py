@@ -19,15 +19,32 @@ def surely_all(mask: Bool[Tensor, "..."]) -> bool:
     """The mask holds everywhere, and the host can see it: then there is nothing to mask.
 
     False where looking means waiting for a device, on which masks do the work in every step.
+
+    Examples:
+        >>> import torch
+        >>> surely_all(torch.tensor([True, True])), surely_all(torch.ones(2, dtype=torch.bool, device="meta"))
+        (True, False)
     """
     return free_to_look(mask) and bool(mask.all())
 
 
 def surely_none(mask: Bool[Tensor, "..."]) -> bool:
-    """The mask holds nowhere, and the host can see it."""
+    """The mask holds nowhere, and the host can see it.
+
+    Examples:
+        >>> import torch
+        >>> surely_none(torch.tensor([False, False])), surely_none(torch.tensor([False, True]))
+        (True, False)
+    """
     return free_to_look(mask) and not bool(mask.any())
 
 
 def surely_finite(values: Float[Tensor, "..."]) -> bool:
-    """All values are finite, and the host can see it: their sum is, which costs one pass. An overflow says False."""
+    """All values are finite, and the host can see it: their sum is, which costs one pass. An overflow says False.
+
+    Examples:
+        >>> import torch
+        >>> surely_finite(torch.tensor([1.0, 2.0])), surely_finite(torch.tensor([1.0, torch.nan]))
+        (True, False)
+    """
     return free_to_look(values) and math.isfinite(float(values.sum()))

@@ -18,7 +18,13 @@ __all__ = ["closed_form", "log_partition", "objective", "reward"]
 def reward(
     reference: Float[Tensor, "rows candidates"], distilled: Float[Tensor, "rows candidates"]
 ) -> Float[Tensor, "rows candidates"]:
-    """r(s, a) = log π_ref(a) - log q(a), q = softmax(ẑ), in nats (ESamp, Eq. 4), from logits z and ẑ."""
+    """r(s, a) = log π_ref(a) - log q(a), q = softmax(ẑ), in nats (ESamp, Eq. 4), from logits z and ẑ.
+
+    Examples:
+        >>> import torch
+        >>> reward(torch.tensor([[0.75, 0.25]]).log(), torch.tensor([[0.5, 0.5]]).log())
+        tensor([[ 0.4055, -0.6931]])
+    """
     return reference.log_softmax(dim=-1) - distilled.log_softmax(dim=-1)
 
 
@@ -35,7 +41,21 @@ def objective(
 def closed_form(
     reference: Float[Tensor, "rows candidates"], rewards: Float[Tensor, "rows candidates"], alpha: float
 ) -> Float[Tensor, "rows candidates"]:
-    """Log π*, π* ∝ π_ref exp(r / α): the maximum of `objective` (ESamp, Eq. 5)."""
+    """Log π*, π* ∝ π_ref exp(r / α): the maximum of `objective` (ESamp, Eq. 5).
+
+    Examples:
+        Its value is α log Z, and no other distribution has more:
+
+        >>> import torch
+        >>> reference, rewards = torch.tensor([[0.75, 0.25]]).log(), torch.tensor([[0.0, 1.0]])
+        >>> best = closed_form(reference, rewards, alpha=0.5)
+        >>> best.exp()
+        tensor([[0.2888, 0.7112]])
+        >>> objective(best, reference, rewards, alpha=0.5), 0.5 * log_partition(reference, rewards, alpha=0.5)
+        (tensor([0.4772]), tensor([0.4772]))
+        >>> objective(reference, reference, rewards, alpha=0.5)
+        tensor([0.2500])
+    """
     return (reference + rewards / alpha).log_softmax(dim=-1)
 
 

@@ -48,7 +48,13 @@ class FusionStep:
 
 @dataclass(frozen=True)
 class LatentWeights:
-    """Row constants (a, b) of a fusion a·z - b·ẑ: the mix may then happen before a linear head, as W(a hᴸ - b ĥᴸ)."""
+    """Row constants (a, b) of a fusion a·z - b·ẑ: the mix may then happen before a linear head, as W(a hᴸ - b ĥᴸ).
+
+    Examples:
+        >>> from esamp.fusion import BetaMix
+        >>> BetaMix().latent_weights(torch.tensor([0.25]))
+        LatentWeights(reference=tensor([1.2500]), distilled=tensor([0.2500]))
+    """
 
     reference: Float[Tensor, " rows"]
     distilled: Float[Tensor, " rows"]

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import copy
 from typing import final
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float
 from torch import Tensor
 from typing_extensions import override
 
@@ -14,16 +13,15 @@ from esamp.checks import check_integer, check_number
 from esamp.functional import masked_log_softmax
 from esamp.fusion.base import FusionStep, NoveltyFusion, Texts, fusions
 from esamp.fusion.beta_mix import BetaMix
+from esamp.fusion.remembering import RememberingFusion
 from esamp.fusion.sibling_choices import SiblingChoices
-from esamp.fusion.wrapper import FusionWrapper
-from esamp.rows import Rows
 
 __all__ = ["ChoiceNovelty"]
 
 
 @final
 @fusions.register("choice_novelty")
-class ChoiceNovelty(FusionWrapper):
+class ChoiceNovelty(RememberingFusion[SiblingChoices]):
     """Another fusion's z', and then z'' = z' + gain β T (log p - log q), q being what siblings choose in like contexts.
 
     p = softmax(z / T) on the candidates, and q(a) = (α p(a) + n_a) / (α + n) is the predictive distribution of a
@@ -61,47 +59,19 @@ class ChoiceNovelty(FusionWrapper):
         self.bandwidth: float = check_number("bandwidth", bandwidth, low=0, low_open=True)
         self.features: int = check_integer("features", features, low=1)
         self.capacity: int = check_integer("capacity", capacity, low=1)
-        self._choices: SiblingChoices | None = None
 
     @override
-    def attach(self, hidden_size: int, groups: int, texts: Texts, device: torch.device | str = "cpu") -> NoveltyFusion:
-        attached = copy.copy(self)
-        attached.inner = self.inner.attach(hidden_size, groups, texts, device)
-        attached._choices = SiblingChoices(self.bandwidth, self.features, self.capacity, groups, hidden_size, device)
-        return attached
+    def remember(self, hidden_size: int, groups: int, texts: Texts, device: torch.device | str) -> SiblingChoices:
+        return SiblingChoices(self.bandwidth, self.features, self.capacity, groups, hidden_size, device)
 
     @override
     def __call__(self, step: FusionStep) -> Float[Tensor, "rows candidates"]:
         fused = self.inner(step)
-        if self._choices is None:
+        if self.memory is None:
             return fused
-        chosen, total = self._choices.counts(step.deep, step.ids, step.rows)
+        chosen, total = self.memory.counts(step.deep, step.ids, step.rows)
         log_p = masked_log_softmax(step.reference / step.temperature, step.mask)
         # q / p; a token that nobody has chosen must not bring 0 · exp(large).
         ratio = self.prior + torch.where(chosen > 0, chosen * (-log_p).exp(), 0.0)
         tilt = (ratio / (self.prior + total).unsqueeze(-1)).log().masked_fill(~step.mask, 0.0)
         return fused - self.gain * step.beta.unsqueeze(-1) * step.temperature * tilt
-
-    @override
-    def begin(self, lanes: int) -> None:
-        super().begin(lanes)
-        if self._choices is not None:
-            self._choices.begin(lanes)
-
-    @override
-    def observe(
-        self,
-        deep: Float[Tensor, "rows d"],
-        tokens: Int[Tensor, " rows"],
-        rows: Rows,
-        alive: Bool[Tensor, " rows"],
-    ) -> None:
-        super().observe(deep, tokens, rows, alive)
-        if self._choices is not None:
-            self._choices.observe(deep, tokens, rows, alive)
-
-    @override
-    def reset(self, mask: Bool[Tensor, " groups"]) -> None:
-        super().reset(mask)
-        if self._choices is not None:
-            self._choices.reset(mask)

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import replace
 from typing import final
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float
 from torch import Tensor
 from typing_extensions import override
 
 from esamp.checks import check_choice, check_integer, check_number
 from esamp.fusion.base import FusionStep, NoveltyFusion, Texts, fusions
 from esamp.fusion.beta_mix import BetaMix
+from esamp.fusion.remembering import RememberingFusion
 from esamp.fusion.segment_memory import SegmentMemory
-from esamp.fusion.wrapper import FusionWrapper
-from esamp.rows import Rows
 
 __all__ = ["SegmentNovelty"]
 
@@ -26,7 +24,7 @@ _CLOSING = " \t\"'”’»)]*_"
 
 @final
 @fusions.register("segment_novelty")
-class SegmentNovelty(FusionWrapper):
+class SegmentNovelty(RememberingFusion[SegmentMemory]):
     """Another fusion with β ← β max(0, 1 + gain · s): s the largest cosine to a segment that a sibling has finished.
 
     A segment is a step of the argument, a line or a sentence; its vector is hᴸ pooled over its tokens, counted from the
@@ -59,46 +57,18 @@ class SegmentNovelty(FusionWrapper):
         self.gain: float = check_number("gain", gain, low=0)
         self.shortest: int = check_integer("shortest", shortest, low=1)
         self.capacity: int = check_integer("capacity", capacity, low=1)
-        self._memory: SegmentMemory | None = None
 
     @override
-    def attach(self, hidden_size: int, groups: int, texts: Texts, device: torch.device | str = "cpu") -> NoveltyFusion:
-        attached = copy.copy(self)
-        attached.inner = self.inner.attach(hidden_size, groups, texts, device)
+    def remember(self, hidden_size: int, groups: int, texts: Texts, device: torch.device | str) -> SegmentMemory:
         ends = torch.tensor([self._ends(text) for text in texts()], dtype=torch.bool, device=device)
-        attached._memory = SegmentMemory(ends, self.shortest, self.capacity, groups, hidden_size)
-        return attached
+        return SegmentMemory(ends, self.shortest, self.capacity, groups, hidden_size)
 
     @override
     def __call__(self, step: FusionStep) -> Float[Tensor, "rows candidates"]:
-        if self._memory is None:
+        if self.memory is None:
             return self.inner(step)
-        factor = (1 + self.gain * self._memory.nearness(step.deep, step.rows)).clamp_min(0.0)
+        factor = (1 + self.gain * self.memory.nearness(step.deep, step.rows)).clamp_min(0.0)
         return self.inner(replace(step, beta=step.beta * factor))
-
-    @override
-    def begin(self, lanes: int) -> None:
-        super().begin(lanes)
-        if self._memory is not None:
-            self._memory.begin(lanes)
-
-    @override
-    def observe(
-        self,
-        deep: Float[Tensor, "rows d"],
-        tokens: Int[Tensor, " rows"],
-        rows: Rows,
-        alive: Bool[Tensor, " rows"],
-    ) -> None:
-        super().observe(deep, tokens, rows, alive)
-        if self._memory is not None:
-            self._memory.observe(deep, tokens, rows, alive)
-
-    @override
-    def reset(self, mask: Bool[Tensor, " groups"]) -> None:
-        super().reset(mask)
-        if self._memory is not None:
-            self._memory.reset(mask)
 
     def _ends(self, text: str) -> bool:
         return "\n" in text or (self.unit == "sentence" and text.rstrip(_CLOSING).endswith(_STOPS))

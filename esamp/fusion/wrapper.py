@@ -20,6 +20,22 @@ class FusionWrapper(NoveltyFusion):
 
     Args:
         fusion: the inner fusion.
+
+    Examples:
+        A fusion of one's own that is at work in every other step only:
+
+        >>> from dataclasses import replace
+        >>> from torch import Tensor
+        >>> from esamp import BetaMix, ESampSampler
+        >>> from esamp.fusion import FusionStep
+        >>> from esamp.testing.models import tiny_model, tiny_tokenizer
+        >>> class EveryOther(FusionWrapper):
+        ...     def __call__(self, step: FusionStep) -> Tensor:
+        ...         return self.inner(replace(step, beta=step.beta * (step.rows.step % 2)))
+        >>> sampler = ESampSampler(tiny_model(), tiny_tokenizer(), fusion=EveryOther(BetaMix()))
+        >>> result = sampler.generate("Hello", n=2, max_new_tokens=6, ignore_eos=True)
+        >>> (result.samples[0][0].kl > 0).tolist()
+        [False, True, False, True, False, True]
     """
 
     def __init__(self, fusion: NoveltyFusion) -> None:

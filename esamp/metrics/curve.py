@@ -36,6 +36,20 @@ def cosine_curve(
     Raises:
         TypeError: a step is not an integer.
         ValueError: a step is less than 1, or there is no sample.
+
+    Examples:
+        Two samples that part after two tokens:
+
+        >>> import torch
+        >>> token_ids = [torch.tensor([5, 6, 7, 8]), torch.tensor([5, 6, 9, 9])]
+        >>> def embed(texts: list[str]) -> torch.Tensor:
+        ...     numbers = torch.tensor([[float(text.count(str(digit))) for digit in range(10)] for text in texts])
+        ...     return torch.nn.functional.normalize(numbers, dim=-1)
+        >>> from esamp.metrics import Embedder
+        >>> embedder: Embedder = embed
+        >>> curve = cosine_curve(token_ids, lambda ids: " ".join(map(str, ids)), embedder, steps=(1, 2, 3, 4, 8))
+        >>> {step: round(cosine, 2) for step, cosine in curve.items()}
+        {1: 1.0, 2: 1.0, 3: 0.67, 4: 0.41}
     """
     if not token_ids:
         raise ValueError("token_ids must hold at least one sample, got none")

@@ -30,6 +30,11 @@ def looping_rate(token_ids: Sequence[Int[Tensor, " _"]], window: int = 32, share
     Raises:
         TypeError: an argument is of the wrong type.
         ValueError: `window` or `share` is out of range.
+
+    Examples:
+        >>> import torch
+        >>> looping_rate([torch.tensor([1, 2, 3] * 20), torch.arange(60)])
+        0.5
     """
     return fmean(is_looping(ids, window, share) for ids in token_ids) if token_ids else math.nan
 

@@ -17,7 +17,13 @@ _ENDS = (0.025, 0.975)
 
 @dataclass(frozen=True)
 class Interval:
-    """An estimate with its 95 % bootstrap interval over problems."""
+    """An estimate with its 95 % bootstrap interval over problems.
+
+    Examples:
+        >>> interval: Interval = mean_interval(torch.tensor([0.0, 1.0, 1.0, 0.0]))
+        >>> interval.value, interval.low < interval.value < interval.high
+        (0.5, True)
+    """
 
     value: float
     low: float

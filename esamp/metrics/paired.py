@@ -26,6 +26,12 @@ class PairedDifference:
         p_value: two-sided, of the sign-flip test: how often chance alone would give a mean at least as far from 0.
         problems: how many there are.
         ties: on how many of them both are equal.
+
+    Examples:
+        >>> a, b = torch.tensor([1.0, 0.5, 0.5]), torch.tensor([0.5, 0.5, 0.25])
+        >>> found: PairedDifference = paired_difference(a, b)
+        >>> found.difference.value, found.problems, found.ties
+        (0.25, 3, 1)
     """
 
     difference: Interval

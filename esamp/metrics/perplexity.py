@@ -55,6 +55,15 @@ def perplexity_under(
     Raises:
         TypeError: `batch_size` is not an integer.
         ValueError: prompts and texts differ in number, a prompt has no token, or no text has one.
+
+    Examples:
+        >>> from esamp.testing.models import tiny_model, tiny_tokenizer
+        >>> model, tokenizer = tiny_model(), tiny_tokenizer()
+        >>> log_probs = log_probs_under(model, tokenizer, ["Say:", "Say:"], ["yes", "no, never"])
+        >>> [len(each) for each in log_probs]
+        [2, 6]
+        >>> perplexity(log_probs) == perplexity_under(model, tokenizer, ["Say:", "Say:"], ["yes", "no, never"])
+        True
     """
     return perplexity(log_probs_under(model, tokenizer, prompts, texts, batch_size))
 

@@ -71,6 +71,15 @@ def score_samples(samples: Sequence[Sample], embedder: Embedder | None) -> Score
     Args:
         samples: at least one.
         embedder: for Vendi and cosine; None: they are not measured.
+
+    Examples:
+        >>> from esamp import ESampSampler
+        >>> from esamp.testing.models import tiny_model, tiny_tokenizer
+        >>> sampler = ESampSampler(tiny_model(), tiny_tokenizer())
+        >>> samples = sampler.generate("Hello", n=4, max_new_tokens=8, ignore_eos=True).samples[0]
+        >>> scores: Scores = score_samples(samples, embedder=None)
+        >>> scores.mean_length, scores.vendi, scores.perplexity > 1
+        (8.0, nan, True)
     """
     texts = [sample.text for sample in samples]
     embeddings = None if embedder is None else embedder(texts)

@@ -24,6 +24,10 @@ class AutoScheduler(OverlapScheduler):
 
     On a CPU, work beside the model takes from the model's own cores what it gains: see "Overlap" in the documentation.
     A sampler binds it to its model's device; before that it is the one for a CPU.
+
+    Examples:
+        >>> type(AutoScheduler().bind(torch.device("cpu"))).__name__
+        'SynchronousScheduler'
     """
 
     def __init__(self) -> None:

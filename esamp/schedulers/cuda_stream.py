@@ -78,6 +78,19 @@ class CudaStreamScheduler(OverlapScheduler):
 
     Raises:
         ValueError: `priority` is out of range.
+
+    Examples:
+        On streams without a device, on which races can be looked for:
+
+        >>> from esamp.testing.streams import SimulatedMachine, races
+        >>> with SimulatedMachine() as machine:
+        ...     scheduler = CudaStreamScheduler(backend=machine)
+        ...     numbers = torch.ones(3)
+        ...     pending = scheduler.submit(lambda: numbers * 2)
+        ...     doubled = scheduler.wait(pending)
+        ...     _ = numbers.add_(1)  # the side has read it
+        >>> doubled, races(machine.program())
+        (tensor([2., 2., 2.]), [])
     """
 
     def __init__(self, priority: int = -1, backend: StreamBackend | None = None) -> None:

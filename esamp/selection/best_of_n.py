@@ -44,47 +44,42 @@ def best_of_n(prompt: str, samples: Sequence[Sample], reward: Reward | None = No
     return Selection(ranked.samples[:1], ranked.scores[:1], reason)
 
 
+class _ByReward(Selector):
+    """A selector with a reward."""
+
+    def __init__(self, reward: Reward | None = None) -> None:
+        self.reward = reward
+
+    @classmethod
+    @override
+    def parse(cls, argument: str | None) -> Selector:
+        """The argument is the dotted path of a reward."""
+        return cls(None if argument is None else load_reward(argument))
+
+
 @final
 @selectors.register("best")
-class BestOfN(Selector):
+class BestOfN(_ByReward):
     """`best_of_n` with its reward.
 
     Args:
         reward: `reward(prompt, texts)`; None: how likely the model finds a sample, a token.
     """
 
-    def __init__(self, reward: Reward | None = None) -> None:
-        self.reward = reward
-
     @override
     def __call__(self, prompt: str, samples: Sequence[Sample]) -> Selection:
         return best_of_n(prompt, samples, self.reward)
 
-    @classmethod
-    @override
-    def parse(cls, argument: str | None) -> BestOfN:
-        """The argument is the dotted path of a reward."""
-        return cls(None if argument is None else load_reward(argument))
-
 
 @final
 @selectors.register("rerank")
-class Rerank(Selector):
+class Rerank(_ByReward):
     """`rerank` with its reward.
 
     Args:
         reward: `reward(prompt, texts)`; None: how likely the model finds a sample, a token.
     """
 
-    def __init__(self, reward: Reward | None = None) -> None:
-        self.reward = reward
-
     @override
     def __call__(self, prompt: str, samples: Sequence[Sample]) -> Selection:
         return rerank(prompt, samples, self.reward)
-
-    @classmethod
-    @override
-    def parse(cls, argument: str | None) -> Rerank:
-        """The argument is the dotted path of a reward."""
-        return cls(None if argument is None else load_reward(argument))

@@ -102,7 +102,7 @@ def trace(sampler: ESampSampler, prompts: Sequence[str], path: Path, **options: 
     One generation before it warms up.
     """
     activities = [ProfilerActivity.CPU]
-    if sampler.engine.device.type == "cuda":
+    if sampler.engine.device.type == "cuda":  # pragma: no cover (needs a GPU)
         activities.append(ProfilerActivity.CUDA)
     with _labelled(sampler):
         sampler.generate(prompts, **options)

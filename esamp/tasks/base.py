@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from esamp.engines.huggingface.engine import Prompt
+from esamp.engines.text import Prompt
 from esamp.registry import Registry
 
 __all__ = ["Problem", "Task", "Verdict", "tasks"]

@@ -29,7 +29,7 @@ SAMPLE = "sample"
 
 
 class TemplateTask(Task):
-    """A task whose prompts come from a template, and of whose problems a window can be taken.
+    r"""A task whose prompts come from a template, and of whose problems a window can be taken.
 
     Args:
         template: a YAML file, or the name of a shipped template; None: the task's own.
@@ -44,6 +44,16 @@ class TemplateTask(Task):
         FileNotFoundError: there is no such template.
         TypeError: `start` or `limit` is not an integer.
         ValueError: the file is no template, or `start` or `limit` is out of range.
+
+    Examples:
+        A sample counts up to the first stop string, whether the engine has cut it there or not:
+
+        >>> from esamp.tasks import ClosedLists
+        >>> task: TemplateTask = ClosedLists(start=3, limit=2)
+        >>> [problem.id for problem in task.problems()], task.stop
+        (['closed_lists/a-country-in-Europe', 'closed_lists/a-chemical-element'], ['\n'])
+        >>> task.cut(" Blue.\nQ: Name a bird.")
+        ' Blue.'
     """
 
     family: ClassVar[str]
@@ -99,6 +109,27 @@ class DatasetTask(TemplateTask):
         FileNotFoundError: there is no such template.
         TypeError: `start` or `limit` is not an integer.
         ValueError: the file is no template, `start` or `limit` is out of range, or no rows ship with the library.
+
+    Examples:
+        A data set of one's own, with the prompts of a template that ships:
+
+        >>> import json, tempfile
+        >>> from esamp.tasks.rows import Row
+        >>> from esamp.tasks import Problem, Verdict
+        >>> class Capitals(DatasetTask):
+        ...     family = "open"
+        ...     def problem(self, row: Row) -> Problem:
+        ...         prompt = self.template.render({"prompt": row.text("ask")})
+        ...         return Problem(row.text("id"), prompt, reference=row.text("capital"))
+        ...     def verify(self, problem: Problem, text: str) -> Verdict:
+        ...         return Verdict(problem.reference in text)
+        >>> with tempfile.NamedTemporaryFile("w", suffix=".jsonl") as file:
+        ...     _ = file.write(json.dumps({"id": "fr", "ask": "The capital of France?", "capital": "Paris"}))
+        ...     file.flush()
+        ...     task = Capitals(file.name)
+        ...     problem = task.problems()[0]
+        >>> problem.id, problem.prompt, task.verify(problem, "Paris, of course").correct
+        ('fr', 'The capital of France?', True)
     """
 
     hub: ClassVar[Hub]

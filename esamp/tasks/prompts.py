@@ -9,7 +9,7 @@ from typing import Any, final
 
 from typing_extensions import override
 
-from esamp.engines.huggingface.engine import Prompt
+from esamp.engines.text import Prompt
 from esamp.tasks.base import Problem, Task, Verdict, tasks
 
 __all__ = ["PromptsTask"]

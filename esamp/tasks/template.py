@@ -11,7 +11,7 @@ from typing import Any, cast
 import yaml
 
 from esamp.checks import check_choice, check_flag, check_integer
-from esamp.engines.huggingface.engine import Prompt
+from esamp.engines.text import Prompt
 
 __all__ = ["Template", "read_template"]
 

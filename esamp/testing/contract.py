@@ -26,6 +26,15 @@ class Contract(Generic[Part]):
     Attributes:
         sentence: the promise in words.
         check: raises through `require` if fresh parts from `make` do not keep it.
+
+    Examples:
+        >>> def short(make) -> None:
+        ...     require(len(make()) < 9, f"it has {len(make())} letters")
+        >>> Contract("names are short", short)(lambda: "Ada")
+        >>> Contract("names are short", short)(lambda: "Augusta Ada")
+        Traceback (most recent call last):
+            ...
+        esamp.testing.contract.ContractError: str breaks the contract 'names are short': it has 11 letters
     """
 
     sentence: str

@@ -32,6 +32,16 @@ class Pairs:
         folder: where they are.
         shallow: h¹ in shards of equal length, the last one excepted; memory-mapped.
         deep: hᴸ, likewise.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> pairs = Pairs(Path("."), [torch.zeros(4, 2), torch.ones(3, 2)], [torch.zeros(4, 2), torch.ones(3, 2)])
+        >>> len(pairs), pairs.hidden_size
+        (7, 2)
+        >>> shallow, deep = pairs.take(torch.tensor([0, 6]))
+        >>> shallow
+        tensor([[0., 0.],
+                [1., 1.]])
     """
 
     folder: Path

@@ -14,7 +14,8 @@ from torch import Tensor
 from esamp.baselines import BeamSampler, DiverseBeamSampler, StochasticBeamSampler
 from esamp.baselines.beams import Beams
 from esamp.baselines.beams.stochastic import conditioned
-from esamp.result import GenerationResult
+from esamp.callbacks import Callback, GenerateStart
+from esamp.result import GenerationResult, Sample
 from esamp.testing.models import tiny_model, tiny_tokenizer
 
 MODEL, TOKENIZER = tiny_model(), tiny_tokenizer()
@@ -167,3 +168,35 @@ def test_a_beam_that_ends_leaves_the_others_going_on() -> None:
 def test_one_n_for_all_prompts() -> None:
     with pytest.raises(ValueError, match=r"^n must be one number"):
         BeamSampler(MODEL, TOKENIZER).generate(["a", "b"], [2, 3])
+
+
+class Recorder(Callback):
+    def __init__(self, fail: bool = False) -> None:
+        self.fail = fail
+        self.calls: list[str] = []
+
+    def on_generate_start(self, start: GenerateStart) -> None:
+        self.calls.append(f"start {start.prompts} x {start.n}")
+
+    def on_sample_end(self, sample: Sample) -> None:
+        self.calls.append(f"sample {sample.prompt}.{sample.index}")
+        if self.fail:
+            raise RuntimeError("full")
+
+    def on_generate_end(self, result: GenerationResult) -> None:
+        self.calls.append(f"end {result.tokens}")
+
+    def on_exception(self, error: BaseException) -> None:
+        self.calls.append(f"exception {error}")
+
+
+def test_a_search_tells_its_callbacks_what_a_sampler_tells_them() -> None:
+    recorder = Recorder()
+    result = BeamSampler(MODEL, TOKENIZER).generate(["a", "b"], n=2, max_new_tokens=3, callbacks=[recorder])
+    ends = [f"sample {prompt}.{index}" for prompt in range(2) for index in range(2)]
+    assert recorder.calls == ["start 2 x 2", *ends, f"end {result.tokens}"]
+    failing, other = Recorder(fail=True), Recorder()
+    with pytest.raises(RuntimeError, match="full"):
+        BeamSampler(MODEL, TOKENIZER).generate("a", n=2, max_new_tokens=3, callbacks=[failing, other])
+    assert failing.calls == ["start 1 x 2", "sample 0.0", "exception full"]
+    assert other.calls == ["start 1 x 2", "exception full"]

@@ -3,7 +3,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from html.parser import HTMLParser
 
 import pytest
 import torch
@@ -13,35 +12,23 @@ from esamp.cli.page.novelty import LEVELS
 from esamp.engines.huggingface.engine import HuggingFaceEngine
 from esamp.result import Diagnostics, GenerationResult, Sample
 from esamp.testing.models import tiny_model
+from tests.markup import StrictParser
 
-VOID = {"meta", "link", "br", "img"}
 ATTACK = "</p><script>alert('\"x\"')</script> & <b>done"
 TEXTS = [["One two.", ATTACK], ["  Spaces,\n\nlines\tand tabs  ", "Three"]]
 
 
-class Page(HTMLParser):
-    """Reads a page and fails where tags do not match."""
+class Page(StrictParser):
+    """A page with the texts of its samples."""
 
     def __init__(self, text: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
         self.samples: list[str] = []
-        self.feed(text)
-        self.close()
+        super().__init__(text)
 
     def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
+        super().handle_starttag(tag, attrs)
         if tag == "p" and "li" in self.open:
             self.samples.append("")
-
-    def handle_startendtag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
 
     def handle_data(self, data):
         if "p" in self.open and "li" in self.open:

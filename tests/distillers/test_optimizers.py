@@ -31,6 +31,22 @@ def test_slots_are_independent_and_a_resting_slot_does_not_move(optimizer):
         assert torch.equal(value[2], still)
 
 
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda optimizer: type(optimizer).__name__)
+def test_a_slot_that_was_reset_steps_as_if_it_were_new(optimizer):
+    bank, everyone = gradients(0), torch.tensor([True, True, True])
+    optimizer.setup(bank)
+    optimizer.step(bank, gradients(1), everyone)
+    first = [value[1].clone() for value in bank]
+    for step in range(2, 4):
+        optimizer.step(bank, gradients(step), everyone)
+    optimizer.reset(torch.tensor([False, True, False]))
+    for value, new in zip(bank, gradients(0), strict=True):
+        value[1] = new[1]
+    optimizer.step(bank, gradients(1), everyone)
+    for value, wanted in zip(bank, first, strict=True):
+        torch.testing.assert_close(value[1], wanted)
+
+
 def test_sgd_with_momentum_equals_torchs():
     bank = gradients(0, groups=1)
     theirs = [torch.nn.Parameter(value.clone()) for value in bank]

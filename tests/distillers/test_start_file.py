@@ -6,7 +6,12 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from esamp.distillers import LinearDistiller, LowRankDistiller, RecursiveLeastSquaresDistiller
+from esamp.distillers import (
+    HierarchicalDistiller,
+    LinearDistiller,
+    LowRankDistiller,
+    RecursiveLeastSquaresDistiller,
+)
 from esamp.distillers.start_file import write_start
 
 D = 16
@@ -29,6 +34,15 @@ def saved(tmp_path: Path):
 def test_another_width_is_refused_with_both_widths_and_the_file(saved) -> None:
     with pytest.raises(ValueError, match=r"hidden size 32, and that of '.*s.safetensors' \(trained on tiny\) is 16"):
         LowRankDistiller(rank=4, start=saved()).setup(32, 1)
+
+
+def test_a_hierarchy_starts_its_trunk_from_a_file_and_its_leaves_as_they_do(saved) -> None:
+    shallow = torch.randn(2, 3, D, generator=torch.Generator().manual_seed(0))
+    loaded, parts = LowRankDistiller(rank=4, start=saved()), [LowRankDistiller(rank=4), LinearDistiller()]
+    whole = HierarchicalDistiller(*parts).load(saved())
+    for distiller in (loaded, whole):
+        distiller.setup(D, 2)
+    torch.testing.assert_close(whole(shallow), loaded(shallow))
 
 
 def test_another_class_another_size_and_wrong_contents_are_named(saved) -> None:

@@ -158,3 +158,11 @@ def test_what_stands_beside_the_paper_stands_on_our_pages() -> None:
                 assert number in expanded(ROOT / "docs" / source), (number, source)
                 looked_up += 1
     assert looked_up > 15
+
+
+def test_every_room_of_the_library_is_on_the_plan() -> None:
+    plan = (ROOT / "CONTRIBUTING.md").read_text("utf-8").split("## The house")[1].split("\n## ")[0]
+    rooms = [path for path in (ROOT / "esamp").iterdir() if path.suffix == ".py" or (path / "__init__.py").is_file()]
+    named = {word.removeprefix("esamp/").split("/")[0] for word in re.findall(r"`([^`]+)`", plan)}
+    assert len(rooms) > 35
+    assert sorted(room.name for room in rooms if room.name not in named | {"__init__.py", "__main__.py"}) == []

@@ -62,7 +62,7 @@ def test_what_a_sibling_has_said_raises_beta_and_its_opposite_lowers_it():
     group.say([EAST, -EAST, NORTH], [STOP, WORD, WORD])
     group.say([-EAST, -EAST, EAST - NORTH], [WORD, WORD, WORD])
     group.say([EAST, EAST, -EAST], [WORD, WORD, WORD])
-    mean = group.fusion._memory._mean[0]
+    mean = group.fusion.memory._mean[0]
     torch.testing.assert_close(mean, torch.zeros(2))
     # Row 1 has said -east, -east, east: with east its mean is 0 / 4; with -4 east it is -5/4 east, the opposite.
     beta = group.beta([EAST, -4 * EAST, 8 * EAST])
@@ -130,14 +130,14 @@ def test_short_segments_go_on():
     for _ in range(2):
         fusion.observe(EAST.unsqueeze(0), torch.tensor([STOP]), rows, torch.tensor([True]))
         rows = rows.advance()
-        assert int(fusion._memory._written) == 0
+        assert int(fusion.memory._written) == 0
     fusion.observe(EAST.unsqueeze(0), torch.tensor([STOP]), rows, torch.tensor([True]))
-    assert int(fusion._memory._written) == 1
+    assert int(fusion.memory._written) == 1
 
 
 def test_wrappers_hand_the_memory_on():
     matched = EntropyMatched(SegmentNovelty(Subtraction())).attach(2, 1, lambda: TEXTS)
-    assert matched.inner._memory is not None
+    assert matched.inner.memory is not None
     assert type(matched.inner.inner) is Subtraction
 
 

@@ -6,7 +6,6 @@ import base64
 import hashlib
 import json
 import re
-from html.parser import HTMLParser
 from typing import Any
 
 import pytest
@@ -14,33 +13,26 @@ import pytest
 from esamp.cli.report_page import TokenCutter, make_browser
 from esamp.cli.report_page.browser import script_json
 from esamp.studies.report import Report
+from tests.markup import StrictParser
 from tests.report.conftest import ATTACK
 
-VOID = {"meta", "link", "br", "img", "input", "source"}
 
-
-class Page(HTMLParser):
-    """Reads a page and fails where tags do not match."""
+class Page(StrictParser):
+    """A page with its scripts."""
 
     def __init__(self, text: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
         self.scripts: list[str] = []
-        self.feed(text)
-        self.close()
+        super().__init__(text)
 
     def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
+        super().handle_starttag(tag, attrs)
         if tag == "script":
             self.scripts.append("")
 
     def handle_endtag(self, tag):
         if tag == "option":
             assert "select" in self.open
-        assert self.open.pop() == tag
+        super().handle_endtag(tag)
 
     def handle_data(self, data):
         if self.open and self.open[-1] == "script":

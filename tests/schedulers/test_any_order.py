@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import gc
 from collections.abc import Callable, Sequence
@@ -157,6 +158,17 @@ def test_waiting_for_what_is_done_queues_nothing_and_leaves_later_work_alone() -
         assert scheduler.wait(first).tolist() == [0, 0, 0]
         assert scheduler.wait(second).tolist() == [1, 1, 1]
     assert len(machine.program().marks) == before
+
+
+def test_a_copy_is_set_up_alike_and_has_a_stream_of_its_own() -> None:
+    with SimulatedMachine() as machine:
+        scheduler = CudaStreamScheduler(priority=-2, backend=machine)
+        first = scheduler.submit(lambda: torch.ones(2) + 1)
+        twin = copy.copy(scheduler)
+        second = twin.submit(lambda: torch.ones(2) + 2)
+        assert (twin.wait(second) - scheduler.wait(first)).tolist() == [1.0, 1.0]
+    assert twin.priority == -2
+    assert {operation.stream for operation in machine.program().items if isinstance(operation, Record)} >= {1, 2}
 
 
 def test_a_step_can_be_captured_in_a_graph() -> None:

@@ -74,6 +74,11 @@ def test_weights_may_turn_a_vote_and_length_counts_only_where_it_is_asked_for():
     assert majority(long, log_weight=mean_log_likelihood).samples[0].text == "b"
 
 
+def test_a_weight_that_is_no_number_is_named():
+    with pytest.raises(ValueError, match="log_weight must give finite numbers, got nan for sample 1"):
+        majority(said("a", "b"), log_weight=lambda sample: math.nan if sample.index == 1 else 0.0)
+
+
 def test_weights_far_below_the_smallest_float_still_vote():
     texts = [sample(0, "a", -2000.0), sample(1, "b", -1999.0), sample(2, "b", -1999.0)]
     assert majority(texts, log_weight=log_likelihood).samples[0].text == "b"

@@ -8,6 +8,7 @@ import pytest
 
 from esamp.tasks.answers import final_answer, last_boxed, number_of, numeric_answer
 from esamp.tasks.gpqa import chosen_letter
+from esamp.tasks.mathematics import MathComparer
 
 
 @pytest.mark.parametrize(
@@ -84,3 +85,13 @@ def test_equal_numbers_are_equal_however_they_are_written() -> None:
 )
 def test_the_chosen_letter(text: str, letter: str | None) -> None:
     assert chosen_letter(text) == letter
+
+
+def test_a_comparison_that_takes_too_long_is_wrong_and_the_next_is_made() -> None:
+    comparer = MathComparer(timeout=30.0)
+    assert comparer.compare("1/2", "0.5").correct
+    comparer.timeout = 1e-9
+    assert comparer.compare("1/2", "0.5").detail == "comparing it took too long"
+    comparer.timeout = 30.0
+    assert comparer.compare("x+1", "1+x").correct
+    comparer.close()

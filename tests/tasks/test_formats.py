@@ -12,7 +12,18 @@ from typing import Any
 
 import pytest
 
-from esamp.tasks import GSM8K, SVAMP, ClosedLists, NoveltyBench, Problem, tasks
+from esamp.tasks import (
+    GSM8K,
+    SVAMP,
+    BookContinuations,
+    ClosedLists,
+    KeywordSentences,
+    LiveCodeBench,
+    NoveltyBench,
+    Problem,
+    PromptsTask,
+    tasks,
+)
 from esamp.tasks.contest_tests import read_tests
 from tests.tasks import zoo
 
@@ -37,6 +48,54 @@ def test_a_wrong_file_is_named_with_the_place(tmp_path: Path, name: str, text: s
     (tmp_path / name).write_text(text)
     with pytest.raises(ValueError, match=said):
         GSM8K(path=tmp_path / name).problems()
+
+
+@pytest.mark.parametrize(
+    ("task", "text", "said"),
+    [
+        (ClosedLists, "{", r"lists is no JSON"),
+        (ClosedLists, "[]", r"lists must hold an object \{category: \[answer, ...\]\}, got \[\]"),
+        (ClosedLists, '{"a bird": []}', r"lists, 'a bird' must hold a list of answers, got \[\]"),
+        (ClosedLists, '{"a bird": ["robin", 3]}', r"lists, 'a bird' must hold texts, or lists of spellings, got 3"),
+        (KeywordSentences, "lamp\n\ntwo words\n", r"lists, line 3 must hold one word .* got 'two words'"),
+        (KeywordSentences, "lamp\n", r"words must be at most 1, as many as lists has, got 3"),
+        (BookContinuations, "a short book", r"words must be below the 3 words of lists, got 100"),
+    ],
+)
+def test_a_list_or_a_book_that_does_not_do_is_named(tmp_path: Path, task: Any, text: str, said: str) -> None:
+    (tmp_path / "lists").write_text(text)
+    with pytest.raises(ValueError, match=said):
+        task(tmp_path / "lists").problems()
+
+
+@pytest.mark.parametrize("task", [ClosedLists, KeywordSentences, BookContinuations, SVAMP])
+def test_a_file_that_is_not_there_is_named(task: Any) -> None:
+    with pytest.raises(FileNotFoundError, match=r"no\.jsonl"):
+        task("no.jsonl").problems()
+
+
+def test_a_book_is_text_and_its_passages_lie_in_it(tmp_path: Path) -> None:
+    (tmp_path / "book.txt").write_bytes(b"caf\xe9 " * 20)
+    with pytest.raises(ValueError, match=r"book.txt is no UTF-8"):
+        BookContinuations(tmp_path / "book.txt", words=2).problems()
+    (tmp_path / "book.txt").write_text("one two three four five")
+    book = BookContinuations(tmp_path / "book.txt", words=2, positions=[1])
+    assert [(problem.prompt, problem.reference) for problem in book.problems()] == [("two three", "four five")]
+    with pytest.raises(ValueError, match=r"positions must be at most 2 in book.txt, got 3"):
+        BookContinuations(tmp_path / "book.txt", words=2, positions=[3]).problems()
+
+
+@pytest.mark.parametrize(
+    ("prompts", "error", "said"),
+    [
+        ("Tell me.", TypeError, r"prompts must be a list, got 'Tell me.'"),
+        ([], ValueError, r"prompts must hold at least one, got none"),
+        (["a", "b", "a"], ValueError, r"prompts must differ, and 'a' stands there twice"),
+    ],
+)
+def test_prompts_of_ones_own_are_checked(prompts: Any, error: type[Exception], said: str) -> None:
+    with pytest.raises(error, match=said):
+        PromptsTask(prompts)
 
 
 def test_every_format_gives_the_same_problems(tmp_path: Path) -> None:
@@ -69,6 +128,18 @@ def test_the_hub_is_asked_for_the_right_split(monkeypatch) -> None:
     assert asked == [(("openai/gsm8k", "main"), {"split": "test"})]
 
 
+def test_what_has_no_split_that_loads_without_its_code_is_loaded_by_its_files(monkeypatch) -> None:
+    datasets = pytest.importorskip("datasets")
+    tests = json.dumps([{"input": "1", "output": "1", "testtype": "stdin"}])
+    row = {"question_id": "1", "question_content": "Echo.", "public_test_cases": tests}
+    asked: list[Any] = []
+    monkeypatch.setattr(datasets, "load_dataset", lambda *a, **k: asked.append((a, k)) or [row])
+    assert len(LiveCodeBench(allow_code_execution=True).problems()) == 1
+    ((kind,), how) = asked[0]
+    assert (kind, how["split"]) == ("json", "train")
+    assert how["data_files"][0] == "hf://datasets/livecodebench/code_generation_lite/test.jsonl"
+
+
 def test_a_window_has_the_problems_of_the_whole(tmp_path: Path) -> None:
     file = tmp_path / "a.jsonl"
     file.write_text((json.dumps(ROW) + "\n") * 4)
@@ -96,6 +167,40 @@ def test_templates_are_data(tmp_path: Path) -> None:
         GSM8K(path="sample", template=own)
     with pytest.raises(ValueError, match="template must be one of competition, few_shot, zero_shot, got 'few_shots'"):
         GSM8K(path="sample", template="few_shots")
+
+
+def test_examples_of_a_chat_are_turns_of_it(tmp_path: Path) -> None:
+    own = tmp_path / "own.yaml"
+    own.write_text(
+        'prompt: "{{question}}"\nchat: true\nanswer: "It is {{sum}}."\nexamples: [{question: "1 + 1?", sum: 2}]\n'
+    )
+    (problem,) = GSM8K(path="sample", template=own, limit=1).problems()
+    assert [(turn["role"], turn["content"][:7]) for turn in problem.prompt] == [
+        ("user", "1 + 1?"),
+        ("assistant", "It is 2"),
+        ("user", "James d"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("prompt: [", r"own.yaml' is no YAML"),
+        ("prompt: x\nstop: END", r"own.yaml: stop must be a list of texts, got 'END'"),
+        ("prompt: x\nsystem: [1]", r"own.yaml: system must be a text, got \[1\]"),
+        ("prompt: x\nexamples: [one]", r"own.yaml: examples must be a list of objects .* got \['one'\]"),
+        ("prompt: x\npromt: y", r"a key of the template '.*own.yaml' must be one of .*did you mean 'prompt'"),
+    ],
+)
+def test_a_template_that_is_none_is_told_why(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "own.yaml").write_text(text)
+    with pytest.raises(ValueError, match=said):
+        GSM8K(path="sample", template=tmp_path / "own.yaml")
+
+
+def test_a_template_that_is_not_there_is_named() -> None:
+    with pytest.raises(FileNotFoundError, match=r"no file 'no.yaml'"):
+        GSM8K(path="sample", template="no.yaml")
 
 
 def test_packed_contest_tests_are_read_and_never_unpickled() -> None:

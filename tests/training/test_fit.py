@@ -166,6 +166,14 @@ def test_bad_settings_are_refused_before_anything_is_read(tmp_path: Path, change
         FitSettings(**{"out": tmp_path, **changes})
 
 
+def test_what_is_no_checkpoint_of_a_fit_is_not_resumed(tmp_path: Path) -> None:
+    (tmp_path / "text.ckpt").write_text("not tensors")
+    torch.save({"optimizer_states": [], "hyper_parameters": {}}, tmp_path / "other.ckpt")
+    for name, said in (("text.ckpt", "cannot be read"), ("other.ckpt", "is one of something else"), ("", "a folder")):
+        with pytest.raises(ValueError, match=rf"^resume must be a checkpoint that `esamp fit` left.*{said}"):
+            FitSettings(tmp_path / "out", resume=tmp_path / name)
+
+
 def test_a_text_of_less_than_two_windows_is_refused(engine) -> None:
     with pytest.raises(ValueError, match=r"^texts must fill at least two windows of 32 tokens.*they hold \d+ tokens"):
         windows_of(engine, ["too short"], WINDOW)

@@ -19,7 +19,8 @@ from esamp.callbacks.base import check_callbacks
 from esamp.candidates import Filters
 from esamp.checks import check_flag
 from esamp.draws import GumbelDraw
-from esamp.engines.huggingface.engine import HuggingFaceEngine, Prompt
+from esamp.engines.huggingface.engine import HuggingFaceEngine
+from esamp.engines.text import Prompt
 from esamp.request import Request
 from esamp.result import Diagnostics, GenerationResult, Sample
 from esamp.samplers import Sampler, samplers
@@ -84,6 +85,23 @@ class SequenceSearch(Sampler):
     Raises:
         TypeError: an argument is of the wrong type.
         ValueError: an argument is out of range, or the model cannot be decoded.
+
+    Examples:
+        Beam search, written anew:
+
+        >>> from esamp.testing.models import tiny_model, tiny_tokenizer
+        >>> class PlainBeams(SequenceSearch):
+        ...     def start(self, n: int) -> torch.Tensor:
+        ...         return torch.tensor([0.0] + [-torch.inf] * (n - 1))
+        ...     def choose(self, beams: Beams, seed: int) -> Choice:
+        ...         score = beams.score.unsqueeze(-1) + beams.log_probs
+        ...         return Choice.largest(score, rank=score, count=score.shape[1])
+        ...     def settings(self) -> dict:
+        ...         return {}
+        >>> result = PlainBeams(tiny_model(), tiny_tokenizer()).generate("Hello", n=4, max_new_tokens=6)
+        >>> likelihoods = [float(sample.reference_log_probs.sum()) for sample in result.samples[0]]
+        >>> len(set(result.texts[0])), likelihoods == sorted(likelihoods, reverse=True)
+        (4, True)
     """
 
     temperature: float = 1.0

@@ -18,11 +18,11 @@ from esamp.engines.huggingface.head import computes_in_half, read_head
 from esamp.engines.huggingface.last_mlp import read_last_mlp
 from esamp.engines.huggingface.sharding import check_sharding
 from esamp.engines.huggingface.taps import evaluation_mode, find_first_layer
-from esamp.engines.text import Prompt, TextEngine
+from esamp.engines.text import TextEngine
 from esamp.head import Head
 from esamp.llm import FrozenLLM
 
-__all__ = ["HuggingFaceEngine", "Prompt"]
+__all__ = ["HuggingFaceEngine"]
 
 # Largest relative error of logits that a cache may bring, and padding beside it: for float32, and for half precision,
 # where rounding alone makes some. What is really wrong is of order 1.

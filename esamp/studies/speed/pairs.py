@@ -101,6 +101,6 @@ class Clock:
         return self.lap()
 
     def _now(self) -> tuple[float, float]:
-        if self.device.type == "cuda":
+        if self.device.type == "cuda":  # pragma: no cover (needs a GPU)
             torch.cuda.synchronize(self.device)
         return time.perf_counter(), time.process_time()

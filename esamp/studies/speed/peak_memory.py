@@ -61,7 +61,7 @@ def _measure(
     logging.disable_progress_bar()
     sampler = spec.build()
     device = sampler.engine.device
-    if device.type == "cuda":
+    if device.type == "cuda":  # pragma: no cover (needs a GPU)
         torch.cuda.reset_peak_memory_stats(device)
     loaded = _forget_peak()
     generate(sampler, workload, 0)

@@ -108,5 +108,5 @@ def measure_machine(device: torch.device, name: str = "here") -> Machine:
 
 
 def _wait(device: torch.device) -> None:
-    if device.type == "cuda":
+    if device.type == "cuda":  # pragma: no cover (needs a GPU)
         torch.cuda.synchronize(device)
