@@ -118,6 +118,9 @@ def test_the_gain_at_equal_perplexity_is_that_of_the_frontier(report: Report):
     [
         ({"distiller": "frozen"}, False, "control"),
         ({"distiller": {"class_path": "esamp.distillers.noise.NoiseDistiller"}, "beta": 0.5}, False, "control"),
+        ({"distiller": "mlp", "sharing": "per_sample"}, False, "control"),
+        ({"sharing": "esamp.sharing.PerSample", "beta": 0.5}, False, "control"),
+        ({"distiller": "mlp", "sharing": "per_prompt"}, False, "trained"),
         ({"distiller": "low_rank(rank=4)"}, False, "trained"),
         ({"beta": 0.5}, False, "trained"),
         ({"method": "arithmetic"}, False, "peer"),
