@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,9 @@ intervals allow, and whether a control does as well."""
 
 def parser() -> Parser:
     """The options of `esamp report`."""
-    made = Parser("report", Spelling("run", flags=("--no-embed",)), usage="RUN [options]", description=_DESCRIPTION)
+    made = Parser(
+        "report", Spelling("run", flags=("--no-embed", "--no-loops")), usage="RUN [options]", description=_DESCRIPTION
+    )
     options = made.group("report")
     options.add_argument("--run", type=list[str], default=[], metavar="FOLDER", help="what `esamp eval` wrote")
     options.add_argument("--out", type=str, default=None, metavar="FILE", help="where the page goes (RUN/report.html)")
@@ -46,6 +49,13 @@ def parser() -> Parser:
         action="store_false",
         help="no sentence embeddings: quicker, without Vendi score, cosine and relevance",
     )
+    options.add_argument(
+        "--no-loops",
+        dest="loops",
+        action="store_false",
+        help="samples that end in a loop count for nothing: everything is measured on the others, and written to "
+        "report-no-loops.html and the like",
+    )
     return made
 
 
@@ -56,15 +66,21 @@ def run(options: Any) -> int:
     check_jinja()
     check_matplotlib()
     read = read_run(Path(options.run[0]))
-    out = check_writable("out", options.out or str(read.folder / "report.html"))
-    figures = check_folder("run", str(read.folder / "figures"))
+    kind = "" if options.loops else "-no-loops"
+    out = check_writable("out", options.out or str(read.folder / f"report{kind}.html"))
+    figures = check_folder("run", str(read.folder / f"figures{kind}"))
+    said: list[str] = []
+    if not options.loops:
+        samples, read = len(read.samples), read.without_loops()
+        said = [f"{samples - len(read.samples)} of {samples} samples end in a loop and count for nothing."]
     with quiet():
         decode = local_decoder(_model(read))
         cutter = None if decode is None else TokenCutter(decode)
         embedder = MiniLM() if options.embed else None
         report = make_report(read, baseline=options.baseline, decode=decode, embedder=embedder, progress=_say)
+    report = replace(report, words=replace(report.words, paragraph=[*said, *report.words.paragraph]))
     _say("writing")
-    _write(report, figures)
+    _write(report, figures, kind)
     out.write_text(render_report(report, make_browser(read, cutter)), encoding="utf-8")
     print("", *report.words.paragraph, "", sep="\n")
     print(out.resolve())
@@ -80,10 +96,10 @@ def _say(what: str) -> None:
     print(what, flush=True)
 
 
-def _write(report: Report, figures: Path) -> None:
+def _write(report: Report, figures: Path, kind: str) -> None:
     folder = report.run.folder
-    (folder / "summary.md").write_text(report_markdown(report), encoding="utf-8")
-    (folder / "summary.json").write_text(json.dumps(report_json(report), indent=1, ensure_ascii=False), "utf-8")
+    (folder / f"summary{kind}.md").write_text(report_markdown(report), encoding="utf-8")
+    (folder / f"summary{kind}.json").write_text(json.dumps(report_json(report), indent=1, ensure_ascii=False), "utf-8")
     for task in report.tasks:
         for plot in task.plots:
             for form in ("png", "svg"):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, final
 
 import torch
 
+from esamp.metrics import is_looping
 from esamp.studies.ragged import Ragged
 from esamp.studies.rows import ROWS, arrow, read_rows, row_schema
 
@@ -77,6 +79,11 @@ class SampleTable:
     def __len__(self) -> int:
         return len(self.arm)
 
+    def take(self, rows: Sequence[int]) -> SampleTable:
+        """These samples, in this order."""
+        columns = {field.name: getattr(self, field.name) for field in fields(self)}
+        return SampleTable(**{name: _take(column, rows) for name, column in columns.items()})
+
 
 @final
 @dataclass(frozen=True)
@@ -102,6 +109,12 @@ class EvaluatedRun:
         ordered = [*(name for name in named if name in seen), *(name for name in seen if name not in named)]
         return {name: dict(named.get(name) or {}) for name in ordered}
 
+    def without_loops(self) -> EvaluatedRun:
+        """The same without the samples that end in a loop (`esamp.metrics.is_looping`): they count for nothing."""
+        tokens = self.samples.token_ids
+        kept = [row for row in range(len(self.samples)) if not is_looping(tokens[row])]
+        return replace(self, samples=self.samples.take(kept))
+
 
 def read_run(folder: Path) -> EvaluatedRun:
     """The run in a folder of `esamp eval`.
@@ -111,6 +124,10 @@ def read_run(folder: Path) -> EvaluatedRun:
         ValueError: there is no run, it has no sample, or a file is not in the format; the message says which one.
     """
     return EvaluatedRun(folder, _manifest(folder / "manifest.json"), _samples(folder))
+
+
+def _take(column: Any, rows: Sequence[int]) -> Any:
+    return column.take(rows) if isinstance(column, Ragged) else [column[row] for row in rows]
 
 
 def _manifest(path: Path) -> dict[str, Any]:

@@ -33,9 +33,10 @@ class RoledArm:
 def role_of(settings: Mapping[str, Any], plain: bool) -> Role:
     """The role of an arm by its settings.
 
-    A control is an arm whose distiller is `frozen` or `noise`, by registry name, class or with arguments, or whose samples
-    have distillers of their own (`sharing: per_sample`). A peer is an arm of another sampler, one whose β is 0, or
-    whose distiller is the early exit, which is made to be no distiller. An arm of which nothing is known counts as trained.
+    A control is an arm whose distiller is `frozen` or `noise`, by registry name, class or with arguments, or whose
+    samples have distillers of their own (`sharing: per_sample`). A peer is an arm of another sampler, one whose β is 0,
+    or whose distiller is the early exit, which is made to be no distiller. An arm of which nothing is known counts as
+    trained.
 
     >>> role_of({"distiller": "frozen(rank=4)", "beta": 0.5}, plain=False)
     'control'

@@ -42,6 +42,25 @@ def test_a_run_becomes_a_page_figures_and_summaries(esamp, run: Path):
     assert (run / "report.html").read_text() == page
 
 
+def test_samples_that_loop_may_count_for_nothing(esamp, model: str, tokenizer, tmp_path: Path):
+    made = list(rows(lambda text: tokenizer(text, add_special_tokens=False)["input_ids"], problems=3, n=3))
+    looping = [row for row in made if row["task"] == "telling" and row["index"] == 0]
+    for row in looping:
+        columns = ("token_ids", "log_probs", "reference_log_probs", "novelty", "kl", "candidates")
+        row |= {name: row[name][:1] * 64 for name in columns if row[name] is not None}
+    run = write_run(tmp_path / "run", made, model=model)
+    assert esamp("report", str(run)).code == 0
+    whole = json.loads((run / "summary.json").read_text())["tasks"]["telling"]["arms"]
+    got = esamp("report", str(run), "--no-loops")
+    assert got.code == 0, got.err
+    assert f"{len(looping)} of {len(made)} samples end in a loop and count for nothing." in got.out
+    assert got.out.splitlines()[-1] == str(run / "report-no-loops.html")
+    summary = json.loads((run / "summary-no-loops.json").read_text())["tasks"]["telling"]
+    assert summary["n"] == 2
+    for name, arm in summary["arms"].items():
+        assert whole[name]["scores"]["looping"]["value"] > 0 == arm["scores"]["looping"]["value"]
+
+
 def test_without_embeddings_and_with_a_baseline(esamp, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(MiniLM, "__init__", lambda self: pytest.fail("nothing is to be embedded"))
     out = tmp_path / "elsewhere" / "page.html"
