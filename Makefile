@@ -8,7 +8,7 @@ export NO_MKDOCS_2_WARNING := 1
 
 VLLM := .venv-vllm
 
-.PHONY: setup demo test test-vllm coverage check format docs pages tutorials api package gpu clean
+.PHONY: setup demo test test-vllm coverage check format docs pages tutorials api package gpu audit fuzz soak clean
 
 setup: $(VENV)/.stamp-dev
 
@@ -90,6 +90,16 @@ tutorials: setup
 gpu: setup
 	$(BIN)/python -m pytest -m gpu tests/gpu
 	$(BIN)/python benchmarks/gpu.py
+
+audit: setup
+	.ci/audit
+
+fuzz: setup
+	$(BIN)/python -m pip install --quiet atheris
+	$(BIN)/python fuzz/parsers.py -max_total_time=300
+
+soak: setup
+	$(BIN)/python benchmarks/soak.py
 
 clean:
 	rm -rf $(VENV) $(VLLM) runs dist site .pytest_cache .hypothesis .ruff_cache .import_linter_cache

@@ -17,6 +17,9 @@ from esamp.llm import FrozenLLM
 
 __all__ = ["Bank"]
 
+_NEVER = -(2**62)
+"""Updates of a slot that was given up: its warm-up is never over."""
+
 
 class Bank:
     """Distiller and fusion of `groups` groups, set up for an LLM.
@@ -35,6 +38,8 @@ class Bank:
     Attributes:
         updates: how often each slot has learnt since it was new, int64 [groups].
         resets: how often each slot was reset because its loss or prediction was not finite, int64 [groups].
+        exhausted: 1 for each slot that was given up because memory ran out, int64 [groups]; until it is recycled.
+        resting: nothing is predicted or learnt: slots were given up, and none has been recycled since.
     """
 
     def __init__(
@@ -58,14 +63,25 @@ class Bank:
         self.fusion: NoveltyFusion = fusion.attach(head.weight.shape[1], groups, texts, device)
         self.updates: Int[Tensor, " groups"] = torch.zeros(groups, dtype=torch.int64, device=device)
         self.resets: Int[Tensor, " groups"] = torch.zeros(groups, dtype=torch.int64, device=device)
+        self.exhausted: Int[Tensor, " groups"] = torch.zeros(groups, dtype=torch.int64, device=device)
+        self.resting = False
 
     def recycle(self, slots: Int[Tensor, " k"]) -> None:
         """Make slots as good as new for new groups."""
         mask = torch.zeros_like(self.updates, dtype=torch.bool).index_fill_(0, slots, True)
-        self.distiller.reset(mask)
-        self.fusion.reset(mask)
-        self.updates.masked_fill_(mask, 0)
-        self.resets.masked_fill_(mask, 0)
+        # Those that were given up work along again, unheard, and nothing half updated is worked on.
+        unsound = mask | (self.exhausted > 0)
+        self.distiller.reset(unsound)
+        self.fusion.reset(unsound)
+        for count in (self.updates, self.resets, self.exhausted):
+            count.masked_fill_(mask, 0)
+        self.resting = False
+
+    def give_up(self) -> None:
+        """Memory ran out in an operation on all slots, which may have left any of them half updated: all rest."""
+        self.updates.fill_(_NEVER)
+        self.exhausted.fill_(1)
+        self.resting = True
 
     @torch.no_grad()
     def predict(self, shallow: Float[Tensor, "groups lanes d"]) -> Float[Tensor, "groups lanes d"]:

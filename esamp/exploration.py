@@ -106,4 +106,10 @@ class Exploration(Method):
                 f"{[type(bank.distiller).__name__ for bank in state]} for {given}; pass the result of a call with the "
                 "same prompts, sharing and batch_size, or None"
             )
+        sizes, size = {tuple(bank.head.weight.shape) for bank in state}, tuple(self.engine.head.weight.shape)
+        if sizes != {size}:
+            raise ValueError(
+                f"state must be of a model with a head of {list(size)} (vocabulary, width), got one of "
+                f"{[list(shape) for shape in sizes]}; pass the result of a call with the same model, or None"
+            )
         return [copy.deepcopy(bank) for bank in state]

@@ -102,4 +102,4 @@ class Generation:
                     for sample in record.finished:
                         callback.on_sample_end(sample)
                     callback.on_step(record)
-        return Diagnostics(loop.history.loss, policy.resets())
+        return Diagnostics(loop.history.loss, policy.resets(), policy.exhausted())

@@ -14,6 +14,7 @@ from typing_extensions import override
 from esamp.candidates import Candidates, Filters
 from esamp.draws.base import Drawing
 from esamp.kernels.distribution import plain_distribution
+from esamp.row_filters import RowFilters
 from esamp.rows import Rows
 from esamp.temperatures import Temperatures
 
@@ -101,6 +102,10 @@ class DecodePolicy(ABC):
     def resets(self) -> Int[Tensor, " groups"]:
         """How often each group was reset because its loss or prediction was not finite."""
 
+    def exhausted(self) -> Int[Tensor, " groups"]:
+        """1 for each group that was given up because memory ran out; none is, where nothing is learnt."""
+        return torch.zeros_like(self.resets())
+
 
 class UndistilledPolicy(DecodePolicy):
     """A policy without a distiller: it sees no prompt, has no loss, and nothing of it is ever reset.
@@ -116,8 +121,8 @@ class UndistilledPolicy(DecodePolicy):
         (tensor([nan, nan]), tensor([0, 0]))
     """
 
-    def __init__(self, filters: Filters, groups: int = 1) -> None:
-        self.filters = filters
+    def __init__(self, filters: Filters | RowFilters, groups: int = 1) -> None:
+        self.filters: Filters | RowFilters = filters
         self.groups = groups
 
     @override
@@ -176,7 +181,7 @@ class PlainPolicy(UndistilledPolicy):
         tensor([0.5000, 0.5000])
     """
 
-    def __init__(self, filters: Filters, groups: int = 1) -> None:
+    def __init__(self, filters: Filters | RowFilters, groups: int = 1) -> None:
         super().__init__(filters, groups)
         self._temperatures = Temperatures(filters)
         self._temperature: Tensor | None = None

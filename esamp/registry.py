@@ -84,7 +84,7 @@ class Registry(Generic[Part]):
             return self._classes[name]
         if name in by_class_name:
             return by_class_name[name]
-        if "." in name:
+        if "." in name and all(word.isidentifier() for word in name.split(".")):
             return self._check_class(_import(self.kind, name), name)
         check_choice(self.kind, name, [*self._classes, *by_class_name])
         raise AssertionError("unreachable: check_choice raises")

@@ -68,6 +68,8 @@ class Diagnostics:
     Attributes:
         loss: mean squared error of each step's prediction, before that step's update; NaN where nothing was learnt.
         resets: how often the group's distiller was reset because its loss or prediction was not finite.
+        exhausted: 1 where the group was given up because memory ran out while its distiller worked: from there on it
+            was sampled plainly. None: nobody watched, as where there are no distillers.
 
     Examples:
         A batch that was over sooner is padded:
@@ -80,18 +82,21 @@ class Diagnostics:
 
     loss: Float[Tensor, "groups steps"]
     resets: Int[Tensor, " groups"]
+    exhausted: Int[Tensor, " groups"] | None = None
 
     @staticmethod
     def follow(waves: list[Diagnostics]) -> Diagnostics:
         """Diagnostics of successive waves of the same groups as one: their steps follow each other."""
-        return Diagnostics(torch.cat([wave.loss for wave in waves], dim=1), waves[-1].resets)
+        return Diagnostics(torch.cat([wave.loss for wave in waves], dim=1), waves[-1].resets, waves[-1].exhausted)
 
     @staticmethod
     def join(parts: list[Diagnostics]) -> Diagnostics:
         """Diagnostics of consecutive batches of prompts as one; shorter ones are padded with NaN."""
         steps = max((part.loss.shape[1] for part in parts), default=0)
         loss = [torch.nn.functional.pad(p.loss, (0, steps - p.loss.shape[1]), value=torch.nan) for p in parts]
-        return Diagnostics(torch.cat(loss), torch.cat([p.resets for p in parts]))
+        exhausted = [p.exhausted for p in parts if p.exhausted is not None]
+        watched = torch.cat(exhausted) if exhausted and len(exhausted) == len(parts) else None
+        return Diagnostics(torch.cat(loss), torch.cat([p.resets for p in parts]), watched)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from pathlib import Path
@@ -38,9 +39,12 @@ class JSONLWriter(Callback):
     def on_sample_end(self, sample: Sample) -> None:
         if self._file is None:
             raise RuntimeError("JSONLWriter.on_sample_end was called before on_generate_start")
-        line = json.dumps(sample.to_dict(), ensure_ascii=False) + "\n"
-        # One write call a line: no signal can come between two halves of it.
-        os.write(self._file, line.encode())
+        line = (json.dumps(sample.to_dict(), ensure_ascii=False) + "\n").encode()
+        # One write call a line: no signal can come between two halves of it. Only a full disk takes a part.
+        written = os.write(self._file, line)
+        if written < len(line):
+            os.ftruncate(self._file, os.fstat(self._file).st_size - written)
+            raise OSError(errno.ENOSPC, "no space for another sample; those before it are whole", str(self.path))
 
     @override
     def on_generate_end(self, result: GenerationResult) -> None:

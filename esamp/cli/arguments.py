@@ -7,7 +7,7 @@ from typing import Any
 
 from esamp.candidates import FilterOptions
 from esamp.cli.parsing import Parser
-from esamp.cli.spelling import PARTS
+from esamp.cli.parts import PARTS
 from esamp.presets import PRESETS, preset_parts
 from esamp.sampler import ESampSampler
 from esamp.schedules import parse_value

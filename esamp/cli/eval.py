@@ -8,6 +8,7 @@ from typing import Any
 from esamp.checks import check_integer
 from esamp.cli.evaluation import Evaluation
 from esamp.cli.files import check_folder
+from esamp.cli.imports import ALLOW_IMPORTS
 from esamp.cli.parsing import Parser
 from esamp.cli.quiet import quiet
 from esamp.cli.spelling import Spelling
@@ -52,7 +53,7 @@ def parser() -> Parser:
 
 def study_parser(command: str, description: str, epilog: str) -> Parser:
     """A parser of what every command takes that runs a study."""
-    spelling = Spelling("study", flags=("--dry-run", "--allow-code-execution"))
+    spelling = Spelling("study", flags=("--dry-run", "--allow-code-execution", ALLOW_IMPORTS))
     made = Parser(command, spelling, usage="STUDY.yaml [options]", description=description, epilog=epilog)
     add_options(made)
     return made
@@ -68,6 +69,9 @@ def add_options(made: Parser) -> None:
     options.add_argument("--dry-run", action="store_true", help="say how much there is to do, and do nothing")
     options.add_argument(
         "--allow-code-execution", action="store_true", help="tasks may run the code that samples hold, in a sandbox"
+    )
+    options.add_argument(
+        ALLOW_IMPORTS, action="store_true", help="the study may name classes that are not of esamp, and import them"
     )
     changed = made.group("instead of what the study says")
     changed.add_argument("--model", type=str, default=None, help="the model")
@@ -91,7 +95,12 @@ def asked_study(options: Any) -> Study:
         raise ValueError(f"study must be one YAML file, got {options.study}; `esamp eval --help` shows what is in it")
     overrides = {key: getattr(options, key) for key in ("model", "dtype") if getattr(options, key) is not None}
     limit = None if options.limit is None else check_integer("limit", options.limit, low=1)
-    return read_study(options.study[0], overrides, limit=limit, allow_code_execution=options.allow_code_execution)
+    return read_study(options.study[0], overrides, limit=limit, **_leave(options))
+
+
+def _leave(options: Any) -> dict[str, bool]:
+    """What the command line lets a study do, which no file can."""
+    return {"allow_code_execution": options.allow_code_execution, "allow_imports": options.allow_imports}
 
 
 def run(options: Any) -> int:
@@ -113,7 +122,7 @@ def _replay(options: Any) -> int:
         )
     path = Path(options.replay)
     manifest = read_manifest(path)
-    study = make_study(manifest["study"], options.replay, allow_code_execution=options.allow_code_execution)
+    study = make_study(manifest["study"], options.replay, Path(), **_leave(options))
     for said in differences(manifest, study):
         print(said)
     before = path.resolve().parent

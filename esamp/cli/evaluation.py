@@ -11,7 +11,7 @@ from typing import Any, final
 from esamp.cli.files import check_folder
 from esamp.cli.progress import Progress
 from esamp.cli.quiet import quiet
-from esamp.cli.signals import Terminated, terminable
+from esamp.cli.signals import exit_code, terminable
 from esamp.studies.engine import engines
 from esamp.studies.manifest import finish_manifest, start_manifest
 from esamp.studies.record import FAILED
@@ -22,8 +22,6 @@ from esamp.studies.store import RunFolder
 from esamp.studies.study import Study
 
 __all__ = ["Evaluation"]
-
-_INTERRUPTED, _TERMINATED = 130, 143
 
 
 @final
@@ -37,13 +35,14 @@ class Evaluation:
 
     Raises:
         ModuleNotFoundError: pyarrow is not installed.
-        ValueError: the folder holds rows of another study.
+        ValueError: the folder holds rows of another study, or rows without a manifest.
     """
 
     def __init__(self, study: Study, out: Path, model: dict[str, Any] | None = None) -> None:
         self.study = study
         self.folder: RunFolder = RunFolder(out)
         self.folder.missing(study)  # says what is wrong with the folder
+        self.folder.check_manifest()
         self.speaks = True
         self._model = model
         self._rows = {unit.key: unit.rows for unit in study.units()}
@@ -75,7 +74,7 @@ class Evaluation:
         except KeyboardInterrupt as error:
             if self.speaks:
                 print(f"esamp: interrupted; {self._kept_said()}", file=sys.stderr)
-            return _TERMINATED if isinstance(error, Terminated) else _INTERRUPTED
+            return exit_code(error)
         return 0
 
     def plan(self) -> str:

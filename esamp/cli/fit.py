@@ -18,6 +18,8 @@ from esamp.cli.arguments import add_distiller, add_model
 from esamp.cli.console import make_console
 from esamp.cli.parsing import Parser
 from esamp.cli.quiet import quiet
+from esamp.cli.run_manifest import write_manifest
+from esamp.cli.signals import exit_code
 from esamp.cli.spelling import Spelling
 from esamp.distillers import Distiller, distillers
 from esamp.distillers.start_file import arguments_of
@@ -77,18 +79,18 @@ def parser() -> Parser:
 
 
 def run(options: Any) -> int:
-    """Record, train, report. Ctrl-C keeps the last finished epoch and gives 130."""
+    """Record, train, report. Ctrl-C and SIGTERM keep the last finished epoch and give 130 and 143."""
     console = make_console()
     checkpoint = Path(options.out) / LAST_CHECKPOINT
     older = checkpoint.stat().st_mtime_ns if checkpoint.is_file() else None
     try:
         with quiet():
             _fit(options, console)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stopped:
         kept = checkpoint.is_file() and checkpoint.stat().st_mtime_ns != older
         left = f"go on with --resume {checkpoint}" if kept else "no epoch was finished, so there is nothing to resume"
         print(f"esamp: interrupted; {left}", file=sys.stderr)
-        return 130
+        return exit_code(stopped)
     return 0
 
 
@@ -130,6 +132,9 @@ def _fit(options: Any, console: Console) -> None:
     distiller.memory(engine.head.weight.shape[1])
     windows = windows_of(engine, texts, options.window)
     pairs = _record(engine, windows, settings.out / "pairs", console)
+    asked = {"texts": options.texts, "window": options.window, "distiller": distillers.name_of(distiller)}
+    asked |= {"arguments": arguments_of(distiller), "seed": options.seed, "lr": options.lr, "trainer": settings.trainer}
+    write_manifest(settings.out / "manifest.json", str(options.model), engine.model, asked)
     fitted = fit(distiller, pairs, options.window - 1, settings, model=str(options.model), callbacks=[_Epochs(console)])
     _report(console, fitted, _use(distiller, fitted.start, options.model))
 

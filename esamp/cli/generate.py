@@ -15,7 +15,9 @@ from esamp.cli.console import make_console, show_prompt, show_samples, show_scor
 from esamp.cli.files import check_writable
 from esamp.cli.parsing import Parser
 from esamp.cli.quiet import quiet
+from esamp.cli.run_manifest import ManifestWriter
 from esamp.cli.runs import plain_twin, timed_run
+from esamp.cli.signals import exit_code
 from esamp.cli.spelling import Spelling
 from esamp.metrics import Embedder, MiniLM, score
 from esamp.selection import parse_selector, selectors
@@ -74,22 +76,28 @@ def parser() -> Parser:
         "follows a colon: majority:REGEX (its last match is the answer), best:REWARD, rerank:REWARD (dotted path of a "
         "function of prompt and texts; without it, the likeliest), diverse:M",
     )
-    output.add_argument("--json", type=str, default=None, metavar="FILE", help="every ESamp sample as a line of JSON")
+    output.add_argument(
+        "--json",
+        type=str,
+        default=None,
+        metavar="FILE",
+        help="every ESamp sample as a line of JSON, and what they were made with in FILE.manifest.json",
+    )
     output.add_argument("--no-compare", action="store_true", help="leave plain sampling and the scores out")
     return made
 
 
 def run(options: Any) -> int:
-    """Generate, print, compare. Ctrl-C leaves complete lines in the JSON file and gives 130."""
+    """Generate, print, compare. Ctrl-C and SIGTERM leave complete lines in the JSON file and give 130 and 143."""
     if options.json is not None:
         check_writable("json", options.json)
     lines = _Lines(options.json)
     try:
         with quiet():
             _generate(options, lines)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stopped:
         print(f"esamp: interrupted; {lines.summary()}", file=sys.stderr)
-        return 130
+        return exit_code(stopped)
     return 0
 
 
@@ -139,7 +147,10 @@ def _generate(options: Any, lines: _Lines) -> None:
     console.print(f"Pipeline of a decode step, {options.model}, seed {options.seed}", style="bold", markup=False)
     console.print(sampler.describe(Filters(**filters)), "", sep="\n", markup=False)
     name = "ESamp" if explores else "plain"
-    callbacks = [JSONLWriter(options.json), lines] if options.json else [lines]
+    callbacks: list[Callback] = [lines]
+    if options.json:
+        manifest = ManifestWriter(options.json, options.model, sampler.engine.model, {"prompts": prompts})
+        callbacks = [JSONLWriter(options.json), manifest, lines]
     explored = timed_run(sampler, prompts, name, callbacks, **arguments)
     for index, (prompt, samples) in enumerate(zip(prompts, explored.result.samples, strict=True)):
         show_prompt(console, prompt)

@@ -12,11 +12,11 @@ from typing import Any
 
 import esamp
 from esamp.checks import check_choice
+from esamp.cli.signals import exit_code, terminable
 
 __all__ = ["COMMANDS", "Command", "main"]
 
 _BAD_INPUT = 2
-_INTERRUPTED = 130
 
 
 @dataclass(frozen=True)
@@ -52,12 +52,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: the arguments; None: those of the process.
 
     Returns:
-        Exit code: 0, 2 for bad input (one line on stderr), 130 for Ctrl-C.
+        Exit code: 0, 2 for bad input (one line on stderr), 130 for Ctrl-C, 143 for SIGTERM.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
-        code = _dispatch(arguments)
-        sys.stdout.flush()
+        with terminable():
+            code = _dispatch(arguments)
+            sys.stdout.flush()
         return code
     except BrokenPipeError:
         # The reader of our output is gone (`esamp ... | head`); Python's own flush at exit must not complain of it.
@@ -66,9 +67,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ValueError, TypeError, ModuleNotFoundError, OSError) as error:
         print(f"esamp: error: {' '.join(str(error).split())}", file=sys.stderr)
         return _BAD_INPUT
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stopped:
         print("esamp: interrupted", file=sys.stderr)
-        return _INTERRUPTED
+        return exit_code(stopped)
 
 
 def _dispatch(arguments: list[str]) -> int:

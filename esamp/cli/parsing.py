@@ -9,11 +9,13 @@ import pydoc
 import re
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any, cast
 
 import jsonargparse
 from typing_extensions import override
 
+from esamp.cli.imports import ALLOW_IMPORTS, confined
 from esamp.cli.spelling import Spelling, canonical_config
 
 __all__ = ["Parser"]
@@ -46,9 +48,12 @@ class Parser:
         )
 
     def add_config(self) -> None:
-        """Add `--config FILE` and `--print_config`."""
+        """Add `--config FILE`, `--print_config` and `--allow-imports`."""
         # On the parser, not on a group: there jsonargparse leaves --print_config out.
         self._parser.add_argument("--config", action="config", metavar="FILE", help="options from a YAML file")
+        self._parser.add_argument(
+            ALLOW_IMPORTS, action="store_true", help="the file may name classes that are not of esamp, and import them"
+        )
 
     def group(self, title: str) -> Any:
         """A new group of options under that title, to call `add_argument` or `add_subclass_arguments` on."""
@@ -59,9 +64,12 @@ class Parser:
 
         Raises:
             TypeError: a part's argument is of the wrong type.
-            ValueError: an option is unknown or its value is wrong.
+            ValueError: an option is unknown or its value is wrong, or a configuration file names a class that is not of
+                esamp, and has no leave to.
         """
-        return self._parse(self.spelling.canonical(argv))
+        reads_file = any(word.partition("=")[0] == "--config" for word in argv)
+        with confined("config") if reads_file and ALLOW_IMPORTS not in argv else nullcontext():
+            return self._parse(self.spelling.canonical(argv))
 
     def parse_config(self, config: Mapping[str, Any], where: str) -> Any:
         """The same from keys and values, such as a part of a file.

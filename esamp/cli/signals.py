@@ -8,11 +8,18 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from types import FrameType
 
-__all__ = ["Terminated", "terminable"]
+__all__ = ["Terminated", "exit_code", "terminable"]
+
+_INTERRUPTED, _TERMINATED = 130, 143
 
 
 class Terminated(KeyboardInterrupt):
     """The process was asked to end by SIGTERM."""
+
+
+def exit_code(stopped: KeyboardInterrupt) -> int:
+    """What a shell is told of a process that a signal ended: 128 and the signal's number."""
+    return _TERMINATED if isinstance(stopped, Terminated) else _INTERRUPTED
 
 
 @contextmanager

@@ -16,30 +16,16 @@ from typing import Any
 import jsonargparse
 import yaml
 
-from esamp.distillers import distillers
-from esamp.draws import draws
-from esamp.fusion import fusions
+from esamp.cli.imports import ALLOW_IMPORTS, check_imports
+from esamp.cli.parts import PARTS
 from esamp.presets import preset_parts
-from esamp.registry import Registry
-from esamp.schedulers import schedulers
-from esamp.sharing import sharings
 
-__all__ = ["PARTS", "SAMPLER_KEYS", "Spelling", "canonical_config", "read_yaml"]
-
-PARTS: dict[str, Registry[Any]] = {
-    "distiller": distillers,
-    "fusion": fusions,
-    "scheduler": schedulers,
-    "draw": draws,
-    "sharing": sharings,
-    "domains": sharings,
-}
-"""Registry of each part of the sampler."""
+__all__ = ["SAMPLER_KEYS", "Spelling", "canonical_config", "read_yaml"]
 
 SAMPLER_KEYS = (*PARTS, "beta", "warmup", "filtering", "learn_prompt")
 """Keys of the group `sampler` that may be written without its name."""
 
-_ALWAYS_FLAGS = ("-h", "--help", "--print_config", "--sampler.learn_prompt")
+_ALWAYS_FLAGS = ("-h", "--help", "--print_config", "--sampler.learn_prompt", ALLOW_IMPORTS)
 
 
 @dataclass(frozen=True)
@@ -60,7 +46,8 @@ class Spelling:
         """The same arguments as the parser wants them: `--option=value`, configuration files first.
 
         Raises:
-            ValueError: a part's name is unknown, a configuration file cannot be read, or an argument has no option.
+            ValueError: a part's name is unknown, a configuration file cannot be read or names a class that is not of
+                esamp without leave, or an argument has no option.
         """
         configs: list[str] = []
         options: list[str] = []
@@ -86,7 +73,7 @@ class Spelling:
             if name.endswith(".help"):
                 return [f"{name}={_value(name, value)}"]
             if name == "--config":
-                configs.append(f"--config={canonical_config(read_yaml('config', value), repr(value))}")
+                configs.append(f"--config={_read_config(value, confined=ALLOW_IMPORTS not in argv)}")
             elif name in self.lists or name == f"--{self.positional}":
                 lists.setdefault(name, []).append(value)
             else:
@@ -110,6 +97,13 @@ def _preset(options: Sequence[str]) -> list[str]:
     chosen = [option.removeprefix("--preset=") for option in options if option.startswith("--preset=")]
     parts = preset_parts(chosen[-1]) if chosen else {}
     return [f"--sampler.{key}={_value(f'--sampler.{key}', str(value))}" for key, value in parts.items()]
+
+
+def _read_config(path: str, *, confined: bool) -> str:
+    config = read_yaml("config", path)
+    if confined:
+        check_imports(config, repr(path))
+    return canonical_config(config, repr(path))
 
 
 def _option(name: str) -> str:

@@ -12,7 +12,8 @@ from esamp.candidates import MIN_TEMPERATURE, FilterOptions, Filters
 from esamp.checks import check_choice, check_flag, check_number
 from esamp.cli.arguments import add_filters, add_sampler
 from esamp.cli.parsing import Parser
-from esamp.cli.spelling import PARTS, SAMPLER_KEYS, Spelling
+from esamp.cli.parts import PARTS
+from esamp.cli.spelling import SAMPLER_KEYS, Spelling
 from esamp.sampler import ESampSampler
 from esamp.schedules import parse_value
 from esamp.studies.arm import GIVEN, Arm
@@ -151,6 +152,8 @@ def _short(value: Any) -> Any:
     if not isinstance(value, Mapping):
         return value
     arguments: Any = value.get("init_args") or {}
+    if not isinstance(arguments, Mapping):
+        return str(value)  # the parser will refuse it
     listed = ", ".join(f"{key}={_short(each)}" for key, each in arguments.items())
     return f"{value.get('class_path')}({listed})" if listed else value.get("class_path")
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from esamp.checks import check_choice, check_flag, check_integer
+from esamp.cli.imports import check_imports, confined
 from esamp.cli.spelling import read_yaml
 from esamp.cli.study_arms import read_arms
 from esamp.studies.engine import engines
@@ -42,6 +43,7 @@ def read_study(
     *,
     limit: int | None = None,
     allow_code_execution: bool = False,
+    allow_imports: bool = False,
 ) -> Study:
     """The study that a file describes.
 
@@ -51,6 +53,7 @@ def read_study(
         overrides: keys that count instead of those of the file.
         limit: problems of each task, whatever the file says; None: what the file says.
         allow_code_execution: tasks that run what a sample says may do so.
+        allow_imports: it may name classes that are not of esamp.
 
     Raises:
         FileNotFoundError: a task's data is not there.
@@ -61,11 +64,17 @@ def read_study(
     if limit is not None:
         read["limit"] = limit
         read["tasks"] = {name: {**own, "limit": limit} for name, own in _tasks(read).items()}
-    return make_study(read, path, Path(path).parent, allow_code_execution=allow_code_execution)
+    leave = {"allow_code_execution": allow_code_execution, "allow_imports": allow_imports}
+    return make_study(read, path, Path(path).parent, **leave)
 
 
 def make_study(
-    read: Mapping[str, Any], where: str, folder: Path = Path(), *, allow_code_execution: bool = False
+    read: Mapping[str, Any],
+    where: str,
+    folder: Path = Path(),
+    *,
+    allow_code_execution: bool = False,
+    allow_imports: bool = False,
 ) -> Study:
     """The study that keys and values describe, such as `Study.settings`.
 
@@ -74,6 +83,7 @@ def make_study(
         where: they stand, for the errors.
         folder: that files of tasks lie in.
         allow_code_execution: tasks that run what a sample says may do so.
+        allow_imports: it may name classes that are not of esamp.
 
     Raises:
         FileNotFoundError: a task's data is not there.
@@ -82,6 +92,14 @@ def make_study(
     """
     for key in read:
         check_choice(f"a key of {where!r}", key, _KEYS)
+    if allow_imports:
+        return _make(read, folder, allow_code_execution)
+    check_imports(read, repr(where))
+    with confined(repr(where)):
+        return _make(read, folder, allow_code_execution)
+
+
+def _make(read: Mapping[str, Any], folder: Path, allow_code_execution: bool) -> Study:
     engine = check_choice("engine", read.get("engine", "huggingface"), engines.names())
     of_all = {key: read[key] for key in ("max_new_tokens", "limit") if read.get(key) is not None}
     arms = read_arms(

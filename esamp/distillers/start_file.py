@@ -106,6 +106,10 @@ def write_start(
             {name: value.detach().float().cpu().contiguous() for name, value in weights.items()}, scratch, metadata
         )
         scratch.replace(path)
+    except SafetensorError as error:
+        raise OSError(
+            f"start weights cannot be written to {str(path)!r}: {error}; an older file is as it was"
+        ) from error
     finally:
         scratch.unlink(missing_ok=True)
 

@@ -62,7 +62,7 @@ class ByGroup(StepMaths[_Judgement]):
     ) -> None:
         self.bank = bank
         self.lanes = lanes
-        self.warmup = warmup
+        self.warmup: WarmUp = 0 if bank.distiller.trusted else warmup
         self._tilting = Tilting(bank, filters, prefilter)
         self._last: Layout | None = None
 
@@ -152,13 +152,8 @@ class ByGroup(StepMaths[_Judgement]):
 
     def _effective(self, beta: Tensor, rows: Rows, broken: Tensor | None) -> Tensor:
         """β where the row's group is ready and not broken, 0 elsewhere."""
-        if not self.bank.distiller.trusted:
-            ready = self.bank.updates >= self.warmup
-            ready = ready if broken is None else ready & ~broken
-        elif broken is not None:
-            ready = ~broken
-        else:
-            return beta
+        ready = self.bank.updates >= self.warmup
+        ready = ready if broken is None else ready & ~broken
         return beta if surely_all(ready) else beta * ready[rows.slot]
 
 

@@ -150,7 +150,7 @@ def _samples(folder: Path) -> SampleTable:
     for file in sorted((folder / ROWS).glob("*.parquet")):
         try:
             schema = pyarrow.parquet.read_schema(file)
-        except (OSError, pyarrow.ArrowException) as error:
+        except (OSError, ValueError, MemoryError, pyarrow.ArrowException) as error:
             raise ValueError(f"{str(file)!r} must be a parquet file and cannot be read: {error}") from error
         _check(schema, file)
     table = read_rows(folder)

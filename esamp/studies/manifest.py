@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-import datetime
 import hashlib
-import importlib.metadata
 import json
-import os
-import platform
-import shlex
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
-
-import torch
 
 import esamp
 from esamp.studies.engine import StudyEngine
 from esamp.studies.store import RunFolder
 from esamp.studies.study import Study
+from esamp.studies.surroundings import commit, now, surroundings, versions
 
 __all__ = ["differences", "finish_manifest", "read_manifest", "start_manifest"]
-
-_PACKAGES = ("torch", "transformers", "lightning", "triton", "tokenizers", "pyarrow", "numpy", "vllm")
 
 
 def start_manifest(
@@ -47,14 +37,8 @@ def start_manifest(
     Raises:
         ValueError: the model is another one.
     """
-    now: dict[str, Any] = {
-        "started": _now(),
-        "esamp": esamp.__version__,
-        "commit": _commit(),
-        "versions": _versions(),
-        "machine": {**_machine(), "device": device, "processes": processes},
-        "command": shlex.join(["esamp", *sys.argv[1:]]),
-    }
+    start = surroundings()
+    start["machine"] |= {"device": device, "processes": processes}
     model = {"name": study.model, "hash": engine.hash(), "dtype": engine.dtype}
     before = read_manifest(folder.manifest) if folder.manifest.exists() else None
     if wanted is not None and wanted != model:
@@ -65,7 +49,7 @@ def start_manifest(
             "choose another --out"
         )
     starts = [] if before is None else before["starts"]
-    first = starts[0] if starts else now
+    first = starts[0] if starts else start
     whole: dict[str, Any] = {
         **first,
         "model": model,
@@ -73,13 +57,13 @@ def start_manifest(
         "problems": _problems(study),
         "rows": study.rows,
     }
-    whole["starts"] = [*starts, now]
+    whole["starts"] = [*starts, start]
     _write(folder.manifest, whole)
 
 
 def finish_manifest(folder: RunFolder, failed: int) -> None:
     """Say in the manifest that all rows are there, and of how many of them the verifier failed."""
-    _write(folder.manifest, {**read_manifest(folder.manifest), "finished": _now(), "failed_verdicts": failed})
+    _write(folder.manifest, {**read_manifest(folder.manifest), "finished": now(), "failed_verdicts": failed})
 
 
 def differences(manifest: dict[str, Any], study: Study) -> list[str]:
@@ -92,18 +76,20 @@ def differences(manifest: dict[str, Any], study: Study) -> list[str]:
     Raises:
         ValueError: a task has other problems now: there is nothing to compare.
     """
-    for name, (before, now) in _changed(manifest["problems"], _problems(study)).items():
+    for name, (before, after) in _changed(manifest["problems"], _problems(study)).items():
         raise ValueError(
-            f"task {name!r} must have the problems of the manifest, {before}, got {now}; put its data back in place"
+            f"task {name!r} must have the problems of the manifest, {before}, got {after}; put its data back in place"
         )
-    said = _changed({**manifest["versions"], "esamp": manifest["esamp"]}, {**_versions(), "esamp": esamp.__version__})
-    if manifest["commit"] != _commit():
-        said["commit"] = (manifest["commit"], _commit())
-    return [f"{name} was {before}, is {now}" for name, (before, now) in said.items()]
+    said = _changed({**manifest["versions"], "esamp": manifest["esamp"]}, {**versions(), "esamp": esamp.__version__})
+    if manifest["commit"] != commit():
+        said["commit"] = (manifest["commit"], commit())
+    return [f"{name} was {before}, is {after}" for name, (before, after) in said.items()]
 
 
-def _changed(before: dict[str, Any], now: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
-    return {name: (before.get(name), now.get(name)) for name in {**before, **now} if before.get(name) != now.get(name)}
+def _changed(before: dict[str, Any], after: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
+    return {
+        name: (before.get(name), after.get(name)) for name in {**before, **after} if before.get(name) != after.get(name)
+    }
 
 
 def _problems(study: Study) -> dict[str, str]:
@@ -140,46 +126,8 @@ def read_manifest(path: Path) -> dict[str, Any]:
 def _write(path: Path, manifest: dict[str, Any]) -> None:
     """A manifest that is being written never stands in for a whole one."""
     scratch = path.with_suffix(".tmp")
-    scratch.write_text(json.dumps(manifest, indent=1, ensure_ascii=False))
-    scratch.replace(path)
-
-
-def _now() -> str:
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-
-
-def _commit() -> str | None:
-    """The commit of the library's own repository, "+" if files differ from it; None: it is not run from one."""
-
-    def git(*arguments: str) -> str:
-        command = ["git", "-C", str(Path(esamp.__file__).parent), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=20).stdout.strip()
-
     try:
-        if not git("ls-files", "__init__.py"):
-            return None  # installed into an environment that lies in somebody else's repository
-        return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "--untracked-files=no", ".") else "")
-    except (OSError, subprocess.SubprocessError):
-        return None
-
-
-def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version()}
-    for package in _PACKAGES:
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
-
-
-def _machine() -> dict[str, Any]:
-    cards = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
-    return {
-        "system": platform.platform(),
-        "processor": platform.machine(),
-        "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "cuda": torch.version.cuda,
-        "devices": cards,
-    }
+        scratch.write_text(json.dumps(manifest, indent=1, ensure_ascii=False))
+        scratch.replace(path)
+    finally:
+        scratch.unlink(missing_ok=True)

@@ -87,7 +87,7 @@ def read_rows(folder: str | Path, columns: Sequence[str] | None = None) -> Any:
 
     Raises:
         ModuleNotFoundError: pyarrow is not installed.
-        ValueError: the folder holds no rows, or a column is unknown.
+        ValueError: the folder holds no rows, a file of them is damaged or of another kind, or a column is unknown.
     """
     pa, schema = arrow(), row_schema()
     files = sorted(Path(folder, ROWS).glob("*.parquet"))
@@ -98,5 +98,26 @@ def read_rows(folder: str | Path, columns: Sequence[str] | None = None) -> Any:
     if unknown:
         raise ValueError(f"columns must be some of {', '.join(schema.names)}, got {unknown[0]!r}")
     read = list(dict.fromkeys([*wanted, *KEY]))
-    table = pa.concat_tables([pa.parquet.read_table(file, columns=read) for file in files])
+    table = pa.concat_tables([_read_file(file, read) for file in files])
     return table.sort_by([(name, "ascending") for name in KEY]).select(wanted)
+
+
+def _read_file(file: Path, columns: list[str]) -> Any:
+    """Columns of one file, whole and of the types of the schema.
+
+    Raises:
+        ValueError: it is damaged, or of another kind.
+    """
+    pa, schema = arrow(), row_schema()
+    again = "remove it and run `esamp eval` again, which draws its rows anew"
+    try:
+        table = pa.parquet.read_table(file, columns=columns)
+        table.validate(full=True)
+    except (OSError, ValueError, MemoryError, pa.ArrowException) as error:
+        raise ValueError(
+            f"{str(file)!r} must be a parquet file of rows and cannot be read: {error}; {again}"
+        ) from error
+    for name in columns:
+        if name not in table.schema.names or table.schema.field(name).type != schema.field(name).type:
+            raise ValueError(f"{str(file)!r} must have the column {name!r} of {schema.field(name).type}; {again}")
+    return table

@@ -49,6 +49,19 @@ class RunFolder:
             )
         return [unit for unit in units if unit.key not in kept]
 
+    def check_manifest(self) -> None:
+        """Rows are worth as much as is known of what they were made with.
+
+        Raises:
+            ValueError: there are rows, and no manifest.
+        """
+        if (kept := self.kept()) and not self.manifest.is_file():
+            raise ValueError(
+                f"out must hold the manifest of its rows, and {self.manifest} is gone, so that nobody can say which "
+                f"model and versions the {len(kept)} files in {self.rows} were made with; put it back, or choose "
+                "another --out and draw them anew (the old ones stay readable: esamp.studies.rows.read_rows)"
+            )
+
     def prepare(self) -> None:
         """Make the folders, and clear away what a killed process was about to write."""
         for folder in (self.rows, self.partial):

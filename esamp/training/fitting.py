@@ -158,4 +158,6 @@ def _train(trainer: Trainer, module: DistillerModule, data: PairsDataModule, res
         if not trainer.interrupted:
             raise
         signal.signal(signal.SIGINT, handler)
-        raise KeyboardInterrupt from stopped
+        # Which signal it was stands in the exception that Lightning turned into an exit.
+        context = stopped.__context__
+        raise (context if isinstance(context, KeyboardInterrupt) else KeyboardInterrupt()) from stopped

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping
@@ -21,7 +22,7 @@ Shard = tuple[Float[Tensor, "rows d"], Float[Tensor, "rows d"]]
 """h¹ and hᴸ of some rows, in the model's dtype."""
 
 _MANIFEST = "manifest.json"
-_FORMAT = 1
+_FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -80,15 +81,17 @@ def write_pairs(folder: Path, settings: Mapping[str, Any], shards: Callable[[], 
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True)
     try:
-        sizes: dict[str, int] = {}
+        checksums: dict[str, str] = {}
         for number, (shallow, deep) in enumerate(shards()):
             file = scratch / f"pairs-{number:05d}.safetensors"
             save_file({"shallow": shallow.contiguous(), "deep": deep.contiguous()}, file)
-            sizes[file.name] = file.stat().st_size
-        manifest = {"format": _FORMAT, "settings": dict(settings), "shards": sizes}
+            checksums[file.name] = _sha256(file)
+        manifest = {"format": _FORMAT, "settings": dict(settings), "sha256": checksums}
         (scratch / _MANIFEST).write_text(json.dumps(manifest, indent=1))
         shutil.rmtree(folder, ignore_errors=True)
         scratch.replace(folder)
+    except SafetensorError as error:
+        raise OSError(f"pairs cannot be written to {str(scratch)!r}: {error}; nothing of them is kept") from error
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
@@ -97,15 +100,20 @@ def open_pairs(folder: Path, settings: Mapping[str, Any]) -> Pairs | None:
     """The recording in a folder; None where there is none, or one that is not whole or was made with other settings."""
     try:
         manifest = json.loads((folder / _MANIFEST).read_text())
-        sizes: dict[str, int] = manifest["shards"]
+        checksums: dict[str, str] = manifest["sha256"]
         if manifest["format"] != _FORMAT or manifest["settings"] != dict(settings):
             return None
-        if not sizes or any((folder / name).stat().st_size != size for name, size in sizes.items()):
+        if not checksums or any(_sha256(folder / name) != wanted for name, wanted in checksums.items()):
             return None
-        shards = [_open_shard(folder / name) for name in sorted(sizes)]
+        shards = [_open_shard(folder / name) for name in sorted(checksums)]
     except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError):
         return None
     return Pairs(folder, [shallow for shallow, _ in shards], [deep for _, deep in shards])
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def _open_shard(file: Path) -> Shard:

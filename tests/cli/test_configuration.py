@@ -54,10 +54,10 @@ def test_options_come_from_yaml_and_the_command_line_wins(generate, tmp_path: Pa
         "beta": 0.75,
     }
     config.write_text(yaml.safe_dump(content))
-    parsed = parser().parse(["--n", "1", "--config", str(config)])
+    parsed = parser().parse(["--n", "1", "--config", str(config), "--allow-imports"])
     assert (parsed.prompts, parsed.n, parsed.max_new_tokens) == (["From the file"], 1, 5)
     assert (parsed.sampler.distiller.size, parsed.sampler.beta) == (2.5, 0.75)
-    assert "From the file" in generate("--config", str(config)).out
+    assert "From the file" in generate("--config", str(config), "--allow-imports").out
 
 
 def test_a_printed_configuration_says_the_same_when_it_is_read(tmp_path: Path, capsys):

@@ -27,7 +27,7 @@ arms:
   of a user: {sampler: tests.cli.parts_of_a_user.Fixed, warmth: 0.7, top_k: 5}
 """
 ARMS = ["plain T=0.5", "plain T=1.5", "recursive_least_squares", "low_rank(rank=4)", "never learns", "of a user"]
-CPU = ("--accelerator", "cpu")
+CPU = ("--accelerator", "cpu", "--allow-imports")
 
 
 @pytest.fixture
@@ -233,7 +233,7 @@ def test_a_replay_wants_the_same_weights(esamp, study: Path, tmp_path: Path, mon
 
 def test_a_dry_run_counts_and_loads_nothing(esamp, study: Path, tmp_path: Path, monkeypatch):
     monkeypatch.setattr("esamp.studies.engine.load", lambda *_: pytest.fail("a model was loaded"))
-    got = esamp("eval", str(study), "--out", str(tmp_path / "out"), "--dry-run")
+    got = esamp("eval", str(study), "--out", str(tmp_path / "out"), "--dry-run", "--allow-imports")
     assert got.code == 0
     assert "letters: 3 problems, at most 5 tokens a sample" in got.out
     # 6 arms x 2 seeds x 3 samples x (3 problems x 5 + 2 problems x 4 tokens)
@@ -291,7 +291,7 @@ def test_an_arm_that_does_not_fit_is_told_of_before_the_first_sample(esamp, stud
 
 
 def test_the_machine_has_no_such_device(esamp, study: Path, tmp_path: Path):
-    got = esamp("eval", str(study), "--out", str(tmp_path / "out"), "--accelerator", "abacus")
+    got = esamp("eval", str(study), "--out", str(tmp_path / "out"), "--accelerator", "abacus", "--allow-imports")
     assert got.code == 2
     assert "accelerator 'abacus'" in got.err
-    assert "strategy must be one of auto, ddp" in esamp("eval", str(study), "--strategy", "fsdp").err
+    assert "strategy must be one of auto, ddp" in esamp("eval", str(study), "--strategy", "fsdp", "--allow-imports").err

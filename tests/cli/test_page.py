@@ -79,7 +79,8 @@ def test_the_policy_allows_the_one_style_block_and_nothing_else(html: str):
     (style,) = re.findall(r"<style>(.*?)</style>", html, re.DOTALL)
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     (policy,) = [a["content"] for tag, a in Page(html).tags if a.get("http-equiv") == "Content-Security-Policy"]
-    assert policy == f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:"
+    rest = "img-src data:; base-uri 'none'; form-action 'none'"
+    assert policy == f"default-src 'none'; style-src 'sha256-{digest}'; {rest}"
     assert html.index("Content-Security-Policy") < html.index("<style>")
 
 

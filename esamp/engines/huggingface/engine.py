@@ -144,6 +144,14 @@ class HuggingFaceEngine(TextEngine):
         output = self.model(**arguments)
         return output.logits[:, -1].to(self.device), getattr(output, self._cache_name, None)
 
+    def no_numbers(self, token: int, sample: int, prompt: int) -> ValueError:
+        """To be raised where nothing can be drawn from the model's logits."""
+        return ValueError(
+            f"model must give logits that are numbers, and {self.name!r} in {self.model.dtype} gives NaN, or none that "
+            f"may be drawn, for token {token} of sample {sample} of prompts[{prompt}]; load it in float32 or bfloat16, "
+            "or leave that prompt out"
+        )
+
     @torch.no_grad()
     def _decoding_error(self, padding: int) -> float:
         """How far a step from a cache whose rows were reordered and repeated is from whole forwards of the same texts.

@@ -7,7 +7,10 @@ from torch import Tensor
 
 from esamp.policy import Drawn, Fused
 
-__all__ = ["History"]
+__all__ = ["NO_TOKEN", "History"]
+
+NO_TOKEN = -1
+"""In place of a token that was drawn from logits that are no numbers."""
 
 
 class History:
@@ -30,12 +33,18 @@ class History:
         self.kl: Tensor = torch.full(shape, torch.nan, device=device)
         self.loss: Tensor = torch.full((groups, steps), torch.nan, device=device)
 
-    def write(self, step: int, rows: Tensor, fused: Fused, drawn: Drawn, reference: Tensor) -> None:
-        """Record one step of the rows whose places in the batch are `rows`; `reference` are the LLM's logits."""
+    def write(self, step: int, rows: Tensor, fused: Fused, drawn: Drawn, reference: Tensor) -> Tensor:
+        """Record one step of the rows whose places in the batch are `rows`; `reference` are the LLM's logits.
+
+        Returns:
+            The tokens; `NO_TOKEN` where the LLM's logits, or what was made of them, are no distribution.
+        """
         chosen = reference.gather(-1, drawn.tokens.unsqueeze(-1)).squeeze(-1)
+        before = chosen - reference.logsumexp(dim=-1)
         self.tokens[rows, step] = drawn.tokens
         self.candidates[rows, step] = fused.candidates.count()
         self.log_probs[rows, step] = drawn.log_probs
-        self.reference_log_probs[rows, step] = chosen - reference.logsumexp(dim=-1)
+        self.reference_log_probs[rows, step] = before
         self.novelty[rows, step] = fused.error_norm
         self.kl[rows, step] = fused.kl
+        return drawn.tokens.masked_fill((before + drawn.log_probs).isnan(), NO_TOKEN)

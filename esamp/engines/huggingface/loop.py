@@ -14,7 +14,7 @@ from esamp.callbacks.base import StepRecord
 from esamp.draws import GumbelDraw, TokenDraw
 from esamp.engines.huggingface.cache import expand, keep_rows, order_of_kept
 from esamp.engines.huggingface.engine import HuggingFaceEngine
-from esamp.engines.huggingface.history import History
+from esamp.engines.huggingface.history import NO_TOKEN, History
 from esamp.engines.huggingface.padding import left_padded
 from esamp.engines.huggingface.supervisor import Supervisor
 from esamp.engines.huggingface.taps import Taps, evaluation_mode
@@ -121,9 +121,9 @@ class DecodeLoop:
         self._write_loss()
         self.policy.learn(self._deep, drawn.tokens)
         self._learnt = step
-        self.history.write(step, place, fused, drawn, self._logits)
+        tokens = self.history.write(step, place, fused, drawn, self._logits)
         ended = set[int]() if supervisor is None else supervisor.ended(place, self._logits, fused, drawn)
-        reasons = self._finish_reasons(drawn.tokens, ended)
+        reasons = self._finish_reasons(tokens, ended)
         finished = [self._sample(int(place[i]), reason) for i, reason in enumerate(reasons) if reason]
         self._step += 1
         self.rows = self.rows.advance()
@@ -197,7 +197,13 @@ class DecodeLoop:
         Rows at the places `ended` of the current batch are ended by the supervisor.
         """
         eos, last = self.batch.eos, self._step + 1 == self.batch.max_new_tokens
-        reasons = ["eos" if token in eos else "" for token in tokens.tolist()]
+        drawn = tokens.tolist()
+        if NO_TOKEN in drawn:
+            place = int(self._place[drawn.index(NO_TOKEN)])
+            prompt, sample = divmod(place, self.batch.n)
+            first = int(self.batch.first_sample[prompt])
+            raise self.engine.no_numbers(self._step, first + sample, self.batch.first_prompt + prompt)
+        reasons = ["eos" if token in eos else "" for token in drawn]
         if self.batch.stop:
             for i, place in enumerate(self._place.tolist()):
                 text = self.engine.decode(self.history.tokens[place, : self._step + 1])

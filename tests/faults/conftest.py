@@ -1,0 +1,5 @@
+from __future__ import annotations
+
+from tests.cli.conftest import esamp, generate, model
+
+__all__ = ["esamp", "generate", "model"]
