@@ -64,7 +64,7 @@ class Bank:
         self.updates: Int[Tensor, " groups"] = torch.zeros(groups, dtype=torch.int64, device=device)
         self.resets: Int[Tensor, " groups"] = torch.zeros(groups, dtype=torch.int64, device=device)
         self.exhausted: Int[Tensor, " groups"] = torch.zeros(groups, dtype=torch.int64, device=device)
-        self.resting = False
+        self.resting: bool = False
 
     def recycle(self, slots: Int[Tensor, " k"]) -> None:
         """Make slots as good as new for new groups."""

@@ -45,7 +45,10 @@ class ManifestWriter(Callback):
     """
 
     def __init__(self, file: str, name: str, model: PreTrainedModel, asked: dict[str, Any]) -> None:
-        self.file, self.name, self.model, self.asked = Path(file), name, model, asked
+        self.file: Path = Path(file)
+        self.name: str = name
+        self.model: PreTrainedModel = model
+        self.asked: dict[str, Any] = asked
 
     @override
     def on_generate_start(self, start: GenerateStart) -> None:
