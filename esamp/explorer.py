@@ -220,6 +220,9 @@ class Explorer(DecodePolicy):
         self.bank.give_up()
         warnings.warn(_EXHAUSTED, RuntimeWarning, stacklevel=2)
         return None
+    def ready(self) -> Bool[Tensor, " groups"]:
+        """Groups whose fusion is on: warmed up, or trusted without. Settled between `fuse` and `learn` of a step."""
+        return (self.bank.updates >= self.warmup) | self.bank.distiller.trusted
 
     def _submit(self, work: Callable[[], T]) -> Pending[T]:
         """Hand work on the bank to the scheduler; what earlier work raised, later work raises again."""

@@ -39,6 +39,7 @@ COMMANDS = {
     "ablate": Command("esamp.cli.ablate", "the same, and what each arm gains over plain sampling, with figures"),
     "report": Command("esamp.cli.report", "a run as a page to read, with figures and every sample"),
     "fit": Command("esamp.cli.fit", "trains a distiller on text, for a warm start"),
+    "serve": Command("esamp.cli.serve", "vLLM's OpenAI-compatible server with ESamp: vLLM's options and ours"),
     "bench": Command("esamp.cli.bench", "what ESamp costs on this machine"),
     "tasks": Command("esamp.cli.tasks", "the tasks there are, and where their data comes from"),
     "doctor": Command("esamp.cli.doctor", "what works on this machine, and how to get the rest"),

@@ -17,7 +17,7 @@ from vllm.v1.worker.gpu.states import RequestState
 from esamp import ESampSampler
 from esamp.engines.huggingface.head import read_head
 from esamp.engines.vllm.installation import Installation, make_explorer
-from esamp.engines.vllm.llm import PROCESSOR
+from esamp.engines.vllm.plugin import PROCESSOR
 from esamp.engines.vllm.records import Records
 from esamp.engines.vllm.settings import Settings
 from esamp.engines.vllm.taps import TappedRows
@@ -47,7 +47,8 @@ class RunnerV2:
     def __init__(self, model: PreTrainedModel) -> None:
         config = SimpleNamespace(
             additional_config={"esamp": {"max_groups": 3, "max_lanes": 4}},
-            parallel_config=SimpleNamespace(pipeline_parallel_size=1),
+            # Not the first rank: this one tells Prometheus nothing.
+            parallel_config=SimpleNamespace(pipeline_parallel_size=1, rank=1),
             model_config=SimpleNamespace(runner_type="generate", seed=0),
             compilation_config=SimpleNamespace(mode=SimpleNamespace(value=0)),
             speculative_config=None,

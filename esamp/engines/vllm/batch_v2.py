@@ -46,8 +46,8 @@ class BatchV2:
             self._new[slot] = request
         return request is not None
 
-    def settle(self) -> None:
-        """The lengths of the requests that came are there, on the host: they join in the order in which they came."""
+    def _settle(self) -> None:
+        """Requests that came join, in the order in which they came; their lengths are there, on the host."""
         for slot, request in self._new.items():
             prompt = int(self._states.prompt_len.np[slot])
             self._sit(slot, request, prompt, int(self._states.prefill_len.np[slot]) - prompt)
@@ -62,6 +62,8 @@ class BatchV2:
         lengths: list[int] = context.seq_lens_upper_bound_np.tolist()
         for slot in self._seats.keys() - set(slots):
             self._absent[slot] = self._leave(slot)
+        # After those that left have made room: the runner never says that a request has ended.
+        self._settle()
         found: list[Place] = []
         for row, (slot, length) in enumerate(zip(slots, lengths, strict=True)):
             seat = self._seat(slot)

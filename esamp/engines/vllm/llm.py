@@ -11,12 +11,10 @@ import vllm
 from esamp.engines.huggingface.embedded import EMBEDDED_NAME, embedded_model
 from esamp.engines.vllm import plugin
 from esamp.engines.vllm.compatibility import check_version
+from esamp.engines.vllm.plugin import PROCESSOR, WORKER
 from esamp.engines.vllm.settings import Settings
 
-__all__ = ["LLM", "PROCESSOR", "engine_arguments"]
-
-PROCESSOR = "esamp.engines.vllm.processor:ESampLogitsProcessor"
-WORKER = "esamp.engines.vllm.worker.ESampWorker"
+__all__ = ["LLM", "engine_arguments"]
 
 
 class LLM(vllm.LLM):

@@ -1,10 +1,29 @@
-"""The entry point of `vllm.general_plugins`: every vLLM process calls it, and all it does is to name a load format."""
+"""The entry point of `vllm.general_plugins`: every vLLM process calls it, and all it does is to name a load format.
+
+Beside it the names by which vLLM is told of ESamp's other pieces.
+"""
 
 from __future__ import annotations
 
-__all__ = ["LOAD_FORMAT", "register"]
+__all__ = [
+    "CAPACITY",
+    "LOAD_FORMAT",
+    "MIDDLEWARE",
+    "PRIVATE_PROCESSOR",
+    "PROCESSOR",
+    "SERVED_PROCESSOR",
+    "WORKER",
+    "register",
+]
 
 LOAD_FORMAT = "esamp"
+PROCESSOR = "esamp.engines.vllm.processor:ESampLogitsProcessor"
+SERVED_PROCESSOR = "esamp.engines.vllm.processor:ServedProcessor"
+PRIVATE_PROCESSOR = "esamp.engines.vllm.processor:PrivateProcessor"
+WORKER = "esamp.engines.vllm.worker.ESampWorker"
+MIDDLEWARE = "esamp.engines.vllm.admission.Admission"
+CAPACITY = "ESAMP_GROUPS"
+"""Variable that tells the middleware, which vLLM makes without arguments, how many groups there may be."""
 
 _registered: list[str] = []
 

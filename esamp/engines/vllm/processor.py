@@ -1,12 +1,15 @@
-"""The logits processor of both of vLLM's model runners: `--logits-processors esamp.engines.vllm.processor:ESamp`."""
+"""What vLLM's model runners call: `--logits-processors esamp.engines.vllm.processor:ServedProcessor`."""
 
 from __future__ import annotations
 
 import uuid
+from abc import abstractmethod
+from collections.abc import Mapping
 from typing import Any, final
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 from vllm.config import VllmConfig
 from vllm.sampling_params import SamplingParams
 from vllm.v1.sample.logits_processor import BatchUpdate
@@ -18,18 +21,18 @@ from esamp.engines.vllm.batch_v1 import BatchV1
 from esamp.engines.vllm.batch_v2 import BatchV2
 from esamp.engines.vllm.compatibility import check_engine
 from esamp.engines.vllm.installation import Installation, installation_of
+from esamp.engines.vllm.reporter import Reporter
 from esamp.engines.vllm.requests import parse
 from esamp.engines.vllm.roster import Roster
 from esamp.engines.vllm.settings import Settings
 from esamp.engines.vllm.step import Place, Step, explore, renew
 
-__all__ = ["ESampLogitsProcessor"]
+__all__ = ["ESampLogitsProcessor", "ESampProcessor", "PrivateProcessor", "ServedProcessor"]
 
 SALT = "esamp_salt"
 
 
-@final
-class ESampLogitsProcessor(ProcessorV1, ProcessorV2):
+class ESampProcessor(ProcessorV1, ProcessorV2):
     """Draws the tokens of the requests that ask for ESamp and leaves the rows of all others alone.
 
     A drawn token is handed over as the only one that is left: whatever temperature and filters vLLM applies afterwards
@@ -56,21 +59,28 @@ class ESampLogitsProcessor(ProcessorV1, ProcessorV2):
         self._v1 = BatchV1(self.roster)
         self._v2 = BatchV2(self.roster, arguments[0]) if len(arguments) == 1 else None
         self._installation: Installation | None = None
+        self._reporter = Reporter.of(vllm_config, settings, self.roster)
+
+    @classmethod
+    @abstractmethod
+    def refused(cls) -> Mapping[str, str]:
+        """Arguments of a request that this engine's callers may not give, each with what to do instead."""
 
     @classmethod
     def validate_params(cls, sampling_params: SamplingParams) -> None:
         """Check a request as it comes in, and mark it, so that its n samples find together and nobody else joins them.
 
         Raises:
-            ValueError: an argument of ESamp is wrong, or it contradicts another.
+            ValueError: an argument of ESamp is wrong, or is not for callers of this engine, or contradicts another.
         """
-        try:
-            request = parse(sampling_params)
-        except TypeError as error:
-            raise ValueError(str(error)) from error
-        if request is not None:
-            # vLLM copies the parameters right after this call; the caller's own mapping stays as it is.
-            sampling_params.extra_args = {**(sampling_params.extra_args or {}), SALT: uuid.uuid4().hex}
+        if parse(sampling_params) is None:
+            return
+        extra = sampling_params.extra_args or {}
+        for name, instead in cls.refused().items():
+            if name in extra:
+                raise ValueError(f"{name} must be left out on this server, got {extra[name]!r}; {instead}")
+        # vLLM copies the parameters right after this call; the caller's own mapping stays as it is.
+        sampling_params.extra_args = {**extra, SALT: uuid.uuid4().hex}
 
     def is_argmax_invariant(self) -> bool:
         """Runner V1 then leaves it out for greedy requests, and calls it after penalties and temperature."""
@@ -81,6 +91,7 @@ class ESampLogitsProcessor(ProcessorV1, ProcessorV2):
         self._steps += 1
         if batch_update is not None:
             self._v1.update(batch_update)
+            self._reporter.batch()
 
     def add_request(self, req_idx: int, sampling_params: SamplingParams) -> bool:
         """Runner V2: a slot has a new request."""
@@ -88,10 +99,8 @@ class ESampLogitsProcessor(ProcessorV1, ProcessorV2):
         return self._v2.add(req_idx, sampling_params)
 
     def apply_staged_writes(self) -> None:
-        """Runner V2: a step begins; the lengths of new requests are known."""
+        """Runner V2: a step begins."""
         self._steps += 1
-        assert self._v2 is not None
-        self._v2.settle()
 
     def apply(self, logits: Tensor, ctx: LogitsContext | None = None) -> Tensor:
         """The logits with a drawn token in each row that uses ESamp."""
@@ -120,6 +129,37 @@ class ESampLogitsProcessor(ProcessorV1, ProcessorV2):
         fresh = self.roster.take_fresh()
         renew(explorer, fresh, [group.warmup or self._warmup for group in fresh], logits.device)
         step = explore(explorer, places, tapped, logits, scaled=scaled)
-        for observe in self._installation.observers:
+        for observe in (*self._installation.observers, self._reporter.step):
             observe(step)
         return step
+
+
+@final
+class ESampLogitsProcessor(ESampProcessor):
+    """For an engine in the program that sends the requests, which may also have them recorded."""
+
+    @classmethod
+    @override
+    def refused(cls) -> Mapping[str, str]:
+        return {}
+
+
+@final
+class ServedProcessor(ESampProcessor):
+    """For a server: what a request could make an engine keep without end is refused."""
+
+    @classmethod
+    @override
+    def refused(cls) -> Mapping[str, str]:
+        return {"esamp_record": "only the program that runs the engine may collect records"}
+
+
+@final
+class PrivateProcessor(ESampProcessor):
+    """For a server whose clients must not share distillers: the n samples of one request do, and nobody else."""
+
+    @classmethod
+    @override
+    def refused(cls) -> Mapping[str, str]:
+        instead = "it was started with --no-sharing, so that the samples of one request share a distiller with no other"
+        return {**ServedProcessor.refused(), "esamp_group": instead}

@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from esamp.draws import GumbelDrawing
+from esamp.engines.vllm.chosen_fusion import choose_fusion
 from esamp.engines.vllm.roster import Group, Member
 from esamp.engines.vllm.taps import TappedRows
 from esamp.explorer import Explorer
@@ -17,7 +18,7 @@ from esamp.policy import Drawn, Fused
 from esamp.row_filters import filters_of_rows
 from esamp.rows import Rows
 
-__all__ = ["Place", "Step", "explore", "renew"]
+__all__ = ["Place", "Standing", "Step", "explore", "renew"]
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,26 @@ class Place:
 
 
 @dataclass(frozen=True)
+class Standing:
+    """How the groups stood when a step began; the step before has settled by then, so that nobody waits for it.
+
+    Attributes:
+        ready: groups whose fusion is on.
+        losses: of the step before; NaN where a group did not learn.
+        failures: resets of any group so far.
+    """
+
+    ready: Bool[Tensor, " groups"]
+    losses: Float[Tensor, " groups"]
+    failures: Int[Tensor, ""]
+
+    @classmethod
+    def of(cls, explorer: Explorer) -> Standing:
+        """To be called between `fuse` and `learn`."""
+        return cls(explorer.ready(), explorer.losses(), explorer.bank.failures.clone())
+
+
+@dataclass(frozen=True)
 class Step:
     """What a step has made.
 
@@ -49,6 +70,7 @@ class Step:
         index: their places among the rows of logits, int64 on the device.
         rows: the same, as the explorer had them.
         alive: rows whose token counts; the others are chunks of prompts.
+        standing: of the groups.
         shallow: h¹ of the rows.
         deep: hᴸ of the rows.
         reference: the LLM's logits of the rows.
@@ -60,6 +82,7 @@ class Step:
     index: Int[Tensor, " rows"]
     rows: Rows
     alive: Bool[Tensor, " rows"]
+    standing: Standing
     shallow: Float[Tensor, "rows d"]
     deep: Float[Tensor, "rows d"]
     reference: Float[Tensor, "rows vocab"]
@@ -97,14 +120,16 @@ def explore(
     alive = tapped.position[index] == position
     rows = Rows(slot, lane, sample, step, beta)
     filters = filters_of_rows([member.request.filters for member in members], device)
+    explorer.bank.fusion = choose_fusion(explorer.bank.fusion, [member.request.fusion for member in members], device)
     explorer.arrange(_lanes(max(member.lane for member in members) + 1), filters)
     if scaled:
         reference = reference * filters.temperatures(step)
     explorer.begin(shallow, rows)
     fused = explorer.fuse(deep, reference)
     drawn = fused.draw(GumbelDrawing(seed), rows, index)
+    standing = Standing.of(explorer)
     explorer.learn(deep, drawn.tokens, alive)
-    return Step(places, index, rows, alive, shallow, deep, reference, fused, drawn)
+    return Step(places, index, rows, alive, standing, shallow, deep, reference, fused, drawn)
 
 
 def renew(explorer: Explorer, groups: Sequence[Group], warmups: Sequence[int], device: torch.device) -> None:

@@ -84,7 +84,6 @@ class Runner:
             left = request.prompt + request.tokens - request.computed
             request.computed += self.random.randint(1, left)
             lengths.append(request.computed)
-        self.batch.settle()
         context = SimpleNamespace(
             idx_mapping_np=np.array(slots, dtype=np.intp), seq_lens_upper_bound_np=np.array(lengths)
         )

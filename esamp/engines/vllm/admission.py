@@ -1,0 +1,135 @@
+"""At the server's door: a request with ESamp that finds no room for its groups is refused.
+
+An engine cannot refuse a request that it has accepted, so this is done where HTTP comes in, as an ASGI middleware of
+vLLM's server (`esamp serve --when-full refuse`). A group is counted from the request's arrival until its response has
+ended, by whatever end.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from typing import Any, final
+
+from esamp.engines.vllm.metrics import count_refused
+from esamp.engines.vllm.plugin import CAPACITY
+
+__all__ = ["Admission", "Room", "groups_of"]
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
+
+
+@final
+class Room:
+    """Groups under way, by their keys, and how many there may be.
+
+    Args:
+        capacity: as many as the engine has slots.
+    """
+
+    def __init__(self, capacity: int) -> None:
+        self.capacity = capacity
+        self._requests: Counter[str] = Counter()
+
+    @property
+    def groups(self) -> int:
+        """Under way now."""
+        return len(self._requests)
+
+    def enter(self, keys: Sequence[str]) -> bool:
+        """Let a request in, if there is room for those of its groups that are not under way already."""
+        if len({*self._requests, *keys}) > self.capacity:
+            return False
+        self._requests.update(keys)
+        return True
+
+    def leave(self, keys: Sequence[str]) -> None:
+        """A request that was let in has ended."""
+        self._requests.subtract(keys)
+        for key in keys:
+            if not self._requests[key]:
+                del self._requests[key]
+
+
+def groups_of(body: bytes) -> list[str]:
+    """Keys of the groups that a request's body makes: none without ESamp, else one for each prompt, or a shared one.
+
+    >>> groups_of(b'{"prompt": "The sea", "vllm_xargs": {"esamp_beta": 0.5, "esamp_group": "mine"}}')
+    ['shared mine']
+    """
+    if b"esamp_beta" not in body:
+        return []
+    try:
+        asked = json.loads(body)
+    except ValueError:
+        return []
+    extra = asked.get("vllm_xargs") if isinstance(asked, dict) else None
+    if not isinstance(extra, Mapping) or "esamp_beta" not in extra:
+        return []
+    if "esamp_group" in extra:
+        return [f"shared {extra['esamp_group']}"]
+    prompt = asked.get("prompt")
+    # A list of token ids is one prompt, a list of texts or of such lists is many.
+    many = isinstance(prompt, list) and bool(prompt) and not isinstance(prompt[0], int)
+    return [uuid.uuid4().hex for _ in range(len(prompt) if many else 1)]
+
+
+@final
+class Admission:
+    """Answers requests that find no room with HTTP 503, and those that never will with 400.
+
+    Args:
+        app: the server behind it.
+    """
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self._room = Room(int(os.environ[CAPACITY]))
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        """One connection, by the rules of ASGI."""
+        if scope["type"] != "http" or scope["method"] != "POST":
+            await self._app(scope, receive, send)
+            return
+        body, replay = await _read(receive)
+        keys = groups_of(body)
+        if len(keys) > self._room.capacity:
+            wrong = f"prompt must hold at most {self._room.capacity} prompts with ESamp on this server, got {len(keys)}"
+            await _answer(send, 400, "BadRequestError", f"{wrong}; send them in several requests")
+        elif not self._room.enter(keys):
+            count_refused("no_group")
+            full = f"this server's {self._room.capacity} groups of ESamp are all under way"
+            await _answer(send, 503, "ServiceUnavailable", f"{full}; try again, or leave esamp_beta out")
+        else:
+            try:
+                await self._app(scope, replay, send)
+            finally:
+                self._room.leave(keys)
+
+
+async def _read(receive: Receive) -> tuple[bytes, Receive]:
+    """The whole body of a request, and what gives it once more to somebody else."""
+    messages = [await receive()]
+    while messages[-1]["type"] == "http.request" and messages[-1].get("more_body"):
+        messages.append(await receive())
+    body = b"".join(message.get("body", b"") for message in messages)
+    waiting = iter(messages)
+
+    async def replay() -> Message:
+        message = next(waiting, None)
+        return await receive() if message is None else message
+
+    return body, replay
+
+
+async def _answer(send: Send, status: int, kind: str, message: str) -> None:
+    error = {"message": message, "type": kind, "param": "vllm_xargs", "code": status}
+    headers = [(b"content-type", b"application/json"), (b"retry-after", b"1")]
+    await send({"type": "http.response.start", "status": status, "headers": headers[: 1 + (status == 503)]})
+    await send({"type": "http.response.body", "body": json.dumps({"error": error}).encode()})
