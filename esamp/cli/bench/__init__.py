@@ -16,6 +16,7 @@ __all__ = ["BENCHES", "Benches", "parser", "run"]
 BENCHES = {
     "overhead": "what ESamp adds to the same loop with β = 0, in alternating pairs of runs or of steps",
     "generate": "the loop with ESamp against model.generate without it: tokens/s and peak memory",
+    "vllm": "vLLM with ESamp against vLLM without it, each in its own process, and where the loss goes",
     "growth": "the time of a step over rows, prompts, hidden size and vocabulary, with a plot",
     "profile": "where the time of a step goes, and what the distiller's floor is",
     "overlap": "what a scheduler is worth, and a timeline",

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import statistics
-import threading
-from collections import defaultdict
 from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import wraps
 from typing import Any, final
 from unittest.mock import patch
 
@@ -27,7 +24,7 @@ from esamp.head import Head
 from esamp.policy import Fused
 from esamp.sampler import ESampSampler
 from esamp.step import by_group
-from esamp.studies.speed.pairs import Clock
+from esamp.studies.speed.stop_watch import StopWatch, running, timed
 from esamp.studies.speed.turns import take_turns, twin
 
 __all__ = ["PARTS", "Profile", "profile_step"]
@@ -91,11 +88,11 @@ def profile_step(
     if sampler.beta == 0:
         raise ValueError("beta must be > 0 to see what ESamp does, got 0; give the sampler one, such as 0.25")
     device = sampler.engine.device
-    samplers, betas, watches = (twin(sampler), sampler), (0.0, sampler.beta), (_StopWatch(device), _StopWatch(device))
+    samplers, betas, watches = (twin(sampler), sampler), (0.0, sampler.beta), (_StepWatch(device), _StepWatch(device))
 
     def arm(which: int) -> Callable[[Callback], object]:
         def play(turn: Callback) -> None:
-            _running.watch = watches[which]
+            running.watch = watches[which]
             callbacks = [watches[which], turn, _Resume(watches[which])]
             run: dict[str, Any] = {"n": n, "min_p": min_p, "beta": betas[which], "ignore_eos": True}
             samplers[which].generate(prompts, **run, max_new_tokens=max_new_tokens, callbacks=callbacks)
@@ -113,34 +110,16 @@ def profile_step(
 
 
 @final
-class _StopWatch(Callback):
-    """Gives every moment to the innermost part that is running."""
+class _StepWatch(StopWatch, Callback):
+    """Looks at the watch after every step."""
 
     def __init__(self, device: torch.device) -> None:
+        super().__init__(device, "loop")
         self.steps: list[dict[str, float]] = []
-        self._clock = Clock(device)
-        self._open = ["loop"]
-        self._spent: dict[str, float] = defaultdict(float)
-
-    def enter(self, part: str) -> None:
-        """This part begins; the one around it stands still."""
-        self._pass()
-        self._open.append(part)
-
-    def leave(self) -> None:
-        """The innermost part ends."""
-        self._pass()
-        self._open.pop()
 
     @override
     def on_step(self, record: StepRecord) -> None:
-        self._pass()
-        self.steps.append(dict(self._spent))
-        self._spent.clear()
-
-    def resume(self) -> None:
-        """Go on from now."""
-        self._clock.start()
+        self.steps.append(self.spent())
 
     def profile(self) -> Profile:
         """Medians over the steps but the first and the last."""
@@ -148,25 +127,17 @@ class _StopWatch(Callback):
         seconds = {part: statistics.median(step.get(part, 0.0) for step in steps) for part in PARTS}
         return Profile(seconds, statistics.median(sum(step.values()) for step in steps))
 
-    def _pass(self) -> None:
-        self._spent[self._open[-1]] += self._clock.lap()[0]
-        self._clock.start()
-
 
 @final
 class _Resume(Callback):
     """After the other arm's turn: what passed meanwhile belongs to no part."""
 
-    def __init__(self, watch: _StopWatch) -> None:
+    def __init__(self, watch: _StepWatch) -> None:
         self.watch = watch
 
     @override
     def on_step(self, record: StepRecord) -> None:
         self.watch.resume()
-
-
-# The watch of the arm that a thread runs.
-_running = threading.local()
 
 
 @contextmanager
@@ -189,27 +160,12 @@ def _watched(sampler: ESampSampler) -> Generator[None]:
     ]
     with ExitStack() as stack:
         for owner, name, part in seams:
-            stack.enter_context(patch.object(owner, name, _timed(getattr(owner, name), part)))
+            stack.enter_context(patch.object(owner, name, timed(getattr(owner, name), part)))
         yield
 
 
-def _timed(function: Callable[..., Any], part: str) -> Callable[..., Any]:
-    @wraps(function)
-    def timed(*arguments: Any, **named: Any) -> Any:
-        watch: _StopWatch | None = getattr(_running, "watch", None)
-        if watch is None:
-            return function(*arguments, **named)  # a scheduler's worker
-        watch.enter(part)
-        try:
-            return function(*arguments, **named)
-        finally:
-            watch.leave()
-
-    return timed
-
-
 @contextmanager
-def _hooked(module: nn.Module, watch: _StopWatch, part: str) -> Generator[None]:
+def _hooked(module: nn.Module, watch: _StepWatch, part: str) -> Generator[None]:
     hooks = [
         module.register_forward_pre_hook(lambda *_: watch.enter(part)),
         module.register_forward_hook(lambda *_: watch.leave()),
