@@ -58,11 +58,25 @@ def test_filters_of_vllm_act_once(roomy_engine: Any) -> None:
     assert tokens(native["x"]) == tokens(ours["x"])
 
 
-def test_a_request_that_finds_no_group_is_served_without_esamp_and_counted(roomy_engine: Any) -> None:
-    runner = roomy_engine.llm_engine.engine_core.engine_core.model_executor.driver_worker.worker.model_runner
+def roster_of(engine: Any) -> Any:
+    runner = engine.llm_engine.engine_core.engine_core.model_executor.driver_worker.worker.model_runner
     (processor,) = [p for p in runner.input_batch.logitsprocs.all if type(p).__name__ == "ESampLogitsProcessor"]
-    before = processor.roster.counts["no_group"]
+    return processor.roster
+
+
+def test_groups_of_requests_that_have_ended_make_room_for_the_next(roomy_engine: Any) -> None:
+    """All rows are taken over by new requests in one step, which vLLM tells row by row."""
+    counts = roster_of(roomy_engine).counts
+    before = counts["no_group"]
+    for run in range(3):
+        drive(roomy_engine, [(f"{run} {i}", "the sea", params(f"full {run} {i}", 2, 6)) for i in range(8)])
+    assert counts["no_group"] == before
+
+
+def test_a_request_that_finds_no_group_is_served_without_esamp_and_counted(roomy_engine: Any) -> None:
+    counts = roster_of(roomy_engine).counts
+    before = counts["no_group"]
     asked = [(f"many {i}", "the sea", params(f"many {i}", 1, 8, seed=5)) for i in range(10)]
     outputs = drive(roomy_engine, asked)
     assert len(outputs) == 10
-    assert processor.roster.counts["no_group"] == before + 2
+    assert counts["no_group"] == before + 2

@@ -27,8 +27,8 @@ def parser() -> Parser:
     made = bench_parser(
         "vllm",
         "Draws with vLLM as it comes, without esamp's plugin, and with ESamp, in alternating rounds of two processes,\n"
-        "and prints the loss of tokens/s: the median over the rounds, with its quartiles; beside it what it costs only\n"
-        "to be on, and where the time of a step with ESamp goes.",
+        "and prints the loss of tokens/s: the median over the rounds, with its quartiles; beside it what it costs\n"
+        "only to be on, and where the time of a step with ESamp goes.",
     )
     options = made.group("measurement")
     options.add_argument("-n", "--n", type=int, default=8, metavar="N", help="samples of each prompt (8)")

@@ -35,10 +35,11 @@ class BatchV1:
 
     def update(self, change: BatchUpdate) -> None:
         """Requests left, came and moved, in this order."""
-        for index in change.removed:
+        # A new request often takes the row of one that has ended, which then is not among the removed. All that have
+        # ended leave first, so that their groups make room for the new ones.
+        for index in (*change.removed, *(index for index, *_ in change.added)):
             self._leave(index)
         for index, params, prompt, tokens in change.added:
-            self._leave(index)
             self._come(index, params, prompt, tokens)
         for source, target, direction in change.moved:
             moving, other = self._rows.pop(source, None), self._rows.pop(target, None)
