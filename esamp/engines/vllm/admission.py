@@ -74,10 +74,10 @@ def groups_of(body: bytes) -> list[str]:
         return []
     if "esamp_group" in extra:
         return [f"shared {extra['esamp_group']}"]
-    prompt = asked.get("prompt")
+    prompt: Any = asked.get("prompt")
     # A list of token ids is one prompt, a list of texts or of such lists is many.
-    many = isinstance(prompt, list) and bool(prompt) and not isinstance(prompt[0], int)
-    return [uuid.uuid4().hex for _ in range(len(prompt) if many else 1)]
+    prompts = len(prompt) if isinstance(prompt, list) and prompt and not isinstance(prompt[0], int) else 1
+    return [uuid.uuid4().hex for _ in range(prompts)]
 
 
 @final
