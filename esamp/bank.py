@@ -40,7 +40,6 @@ class Bank:
         resets: how often each slot was reset because its loss or prediction was not finite, int64 [groups].
         exhausted: 1 for each slot that was given up because memory ran out, int64 [groups]; until it is recycled.
         resting: nothing is predicted or learnt: slots were given up, and none has been recycled since.
-        failures: how often that happened to any slot since the bank was made, int64; new groups do not set it back.
     """
 
     def __init__(
@@ -66,7 +65,12 @@ class Bank:
         self.resets: Int[Tensor, " groups"] = torch.zeros(groups, dtype=torch.int64, device=device)
         self.exhausted: Int[Tensor, " groups"] = torch.zeros(groups, dtype=torch.int64, device=device)
         self.resting: bool = False
-        self.failures: Int[Tensor, ""] = torch.zeros((), dtype=torch.int64, device=device)
+        self._former_resets: Int[Tensor, ""] = torch.zeros((), dtype=torch.int64, device=device)
+
+    @property
+    def failures(self) -> Int[Tensor, ""]:
+        """Resets of all slots since the bank was made, int64; new groups do not set it back."""
+        return self._former_resets + self.resets.sum()
 
     def recycle(self, slots: Int[Tensor, " k"]) -> None:
         """Make slots as good as new for new groups."""
@@ -75,6 +79,7 @@ class Bank:
         unsound = mask | (self.exhausted > 0)
         self.distiller.reset(unsound)
         self.fusion.reset(unsound)
+        self._former_resets += (self.resets * mask).sum()
         for count in (self.updates, self.resets, self.exhausted):
             count.masked_fill_(mask, 0)
         self.resting = False
@@ -120,5 +125,4 @@ class Bank:
             self.distiller.reset(failed)
             self.updates.masked_fill_(failed, 0)
             self.resets += failed
-            self.failures += failed.sum()
         return losses if surely_all(moved) else losses.masked_fill(~moved, torch.nan)

@@ -220,6 +220,7 @@ class Explorer(DecodePolicy):
         self.bank.give_up()
         warnings.warn(_EXHAUSTED, RuntimeWarning, stacklevel=2)
         return None
+
     def ready(self) -> Bool[Tensor, " groups"]:
         """Groups whose fusion is on: warmed up, or trusted without. Settled between `fuse` and `learn` of a step."""
         return (self.bank.updates >= self.warmup) | self.bank.distiller.trusted

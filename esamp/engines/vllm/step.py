@@ -58,7 +58,7 @@ class Standing:
     @classmethod
     def of(cls, explorer: Explorer) -> Standing:
         """To be called between `fuse` and `learn`."""
-        return cls(explorer.ready(), explorer.losses(), explorer.bank.failures.clone())
+        return cls(explorer.ready(), explorer.losses(), explorer.bank.failures)
 
 
 @dataclass(frozen=True)

@@ -154,7 +154,7 @@ class _Engine:
         self._explored = 0
         with ExitStack() as stack:
             if settings is None:
-                from vllm import LLM
+                from vllm import LLM  # pyright: ignore[reportMissingImports]
 
                 self.llm: Any = LLM(str(model), **options)
             else:
@@ -168,7 +168,7 @@ class _Engine:
                 self._installation().observers.append(self._count)
 
     def run(self, seed: int, *, explore: bool) -> Lap:
-        from vllm import SamplingParams
+        from vllm import SamplingParams  # pyright: ignore[reportMissingImports]
 
         asked = {"esamp_beta": self.workload.beta, "esamp_seed": seed} if explore else None
         wanted = SamplingParams(
