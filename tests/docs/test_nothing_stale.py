@@ -23,6 +23,10 @@ _OPTION = re.compile(r"(?<![\w-])--[a-z][\w.-]*")
 _REPOSITORY = ("esamp", "docs", "tests", "studies", "benchmarks", "tools", ".ci")
 # Commands that are not ours: what they take is not for us to say.
 _OTHERS = re.compile(r"^(?:[A-Z_]+=\S+ )*(pip|torchrun|make|git|pytest|python -m (?!esamp|tools)|curl|vllm|uv)\b")
+# vLLM's own, which `esamp serve` hands over.
+_VLLMS = frozenset(
+    {"--dtype", "--logits-processors", "--max-model-len", "--port", "--tensor-parallel-size", "--worker-extension-cls"}
+)
 _SCRIPT = re.compile(r"\bpython (\S+\.py)\b")
 
 
@@ -53,7 +57,7 @@ def test_what_is_made_from_the_code_is_what_the_code_makes(page: str) -> None:
 def test_options_that_are_named_exist(page: Path) -> None:
     shown = code(page)
     others = {option for each in shown if _OTHERS.match(each) for option in _OPTION.findall(each)}
-    every = frozenset().union(others, *(options_of(words) for words in commands()))
+    every = _VLLMS.union(others, *(options_of(words) for words in commands()))
     for each in shown:
         if not _OTHERS.match(each):
             for option in _OPTION.findall(each):
@@ -67,7 +71,7 @@ def offered_by(shown: str, every: frozenset[str]) -> frozenset[str]:
     command = re.search(r"\besamp ((?:[a-z]+ ?)+)", shown)
     words = tuple(command[1].split()) if command else ()
     chosen = max((each for each in commands() if each == words[: len(each)]), key=len)
-    return options_of(chosen) if chosen else every
+    return options_of(chosen) | (_VLLMS if chosen == ("serve",) else frozenset()) if chosen else every
 
 
 def test_an_option_that_does_not_exist_is_noticed() -> None:
