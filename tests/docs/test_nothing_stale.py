@@ -25,7 +25,8 @@ _REPOSITORY = ("esamp", "docs", "tests", "studies", "benchmarks", "tools", ".ci"
 _OTHERS = re.compile(r"^(?:[A-Z_]+=\S+ )*(pip|torchrun|make|git|pytest|python -m (?!esamp|tools)|curl|vllm|uv)\b")
 # vLLM's own, which `esamp serve` hands over.
 _VLLMS = frozenset(
-    {"--dtype", "--logits-processors", "--max-model-len", "--port", "--tensor-parallel-size", "--worker-extension-cls"}
+    {"--api-server-count", "--dtype", "--generation-config", "--logits-processors", "--max-model-len", "--port"}
+    | {"--tensor-parallel-size", "--worker-extension-cls"}
 )
 _SCRIPT = re.compile(r"\bpython (\S+\.py)\b")
 
