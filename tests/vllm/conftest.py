@@ -1,4 +1,8 @@
-"""Engines that the tests share: each takes the better part of a minute to start."""
+"""Engines that the tests share: starting one takes many seconds.
+
+All live as long as the session: an engine that goes takes vLLM's groups of processes along, and those are shared by
+every engine of the process.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ from typing import Any
 # In this process: the tests look at what the worker does.
 os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
 os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")
+os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
 
 import pytest
 import torch
@@ -71,3 +76,10 @@ def plain_engine(tiny_folder: Path) -> Any:
     import vllm
 
     return vllm.LLM(str(tiny_folder), **options(max_num_batched_tokens=1024, num_gpu_blocks_override=256))
+
+
+@pytest.fixture(scope="session")
+def embedded_engine() -> Any:
+    from esamp.engines.vllm import LLM
+
+    return LLM("smollm2-135m", dtype="float32", enforce_eager=True, max_model_len=256, max_num_seqs=16)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from vllm import SamplingParams
 from vllm.sampling_params import RequestOutputKind
+from vllm.v1.metrics.loggers import StatLoggerBase
 
 from esamp.engines.vllm.installation import installation_of
 from esamp.engines.vllm.step import Step
@@ -71,6 +76,47 @@ def tokens(output: Any) -> list[list[int]]:
     return [list(sample.token_ids) for sample in sorted(output.outputs, key=lambda sample: sample.index)]
 
 
-def counter(llm: Any, name: str) -> float:
-    """One of vLLM's own counters."""
-    return sum(metric.value for metric in llm.get_metrics() if metric.name == name)
+class Counts(StatLoggerBase):
+    """What one engine counts; vLLM's metrics are those of the process, and the engine that came last has them."""
+
+    def __init__(self, vllm_config: Any, engine_index: int = 0) -> None:
+        self.preemptions = 0
+        self.prefix_hits = 0
+
+    def record(
+        self, scheduler_stats: Any, iteration_stats: Any, mm_cache_stats: Any = None, engine_idx: int = 0
+    ) -> None:
+        if iteration_stats is not None:
+            self.preemptions += iteration_stats.num_preempted_reqs
+        if scheduler_stats is not None:
+            self.prefix_hits += scheduler_stats.prefix_cache_stats.hits
+
+    def log_engine_initialized(self) -> None:
+        pass
+
+
+@contextmanager
+def counted(llm: Any) -> Generator[Counts]:
+    """What an engine that keeps statistics counts meanwhile."""
+    engine = llm.llm_engine
+    counts = Counts(engine.vllm_config)
+    engine.logger_manager.stat_loggers.append(counts)
+    try:
+        yield counts
+    finally:
+        engine.logger_manager.stat_loggers.remove(counts)
+
+
+def elsewhere(code: str, **environment: str) -> dict[str, str]:
+    """Lines "name rest" that code prints in a process of its own, by their names; an error if it fails or hangs."""
+    folder = Path(__file__).parents[2]
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(folder)} | environment,
+        cwd=folder,
+        timeout=600,
+    )
+    assert run.returncode == 0, run.stderr[-3000:]
+    return {name: rest for name, _, rest in (line.partition(" ") for line in run.stdout.splitlines())}

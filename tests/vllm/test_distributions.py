@@ -14,7 +14,6 @@ from esamp.callbacks import StepRecord
 from esamp.candidates import Candidates, Filters
 from esamp.distillers import RecursiveLeastSquaresDistiller
 from esamp.draws import Choice, Drawing
-from esamp.engines.vllm import LLM
 from esamp.engines.vllm.installation import installation_of
 from esamp.engines.vllm.step import Step
 from esamp.explorer import Explorer
@@ -132,7 +131,7 @@ class Dictated(Drawing):
 
 
 def test_teacher_forced_on_the_embedded_model_every_distribution_is_the_hugging_face_engines(
-    monkeypatch: pytest.MonkeyPatch,
+    embedded_engine: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     prompts = ["Name a dish I have never heard of.", "The sea is"]
     kept = Kept()
@@ -145,19 +144,18 @@ def test_teacher_forced_on_the_embedded_model_every_distribution_is_the_hugging_
         for sample in samples
     }
     monkeypatch.setattr(Dictated, "said", said, raising=False)
-    llm = LLM("smollm2-135m", dtype="float32", enforce_eager=True, max_model_len=256, max_num_seqs=16)
     asked = [
         (str(i), prompt, params(str(i), 4, 24, esamp_seed=i, esamp_min_p=0.05)) for i, prompt in enumerate(prompts)
     ]
-    with monkeypatch.context() as dictation, watched(llm) as steps:
+    with monkeypatch.context() as dictation, watched(embedded_engine) as steps:
         dictation.setattr("esamp.engines.vllm.step.GumbelDrawing", Dictated)
-        outputs = drive(llm, asked)
+        outputs = drive(embedded_engine, asked)
     assert [tokens(outputs[str(i)]) for i in range(2)] == [[said[i, j] for j in range(4)] for i in range(2)]
     seen = {key: value for step in steps for key, value in distributions(step).items()}
     assert largest_difference(seen, kept.seen) < 1e-3
     # And left to itself, with the same seed, it writes the same texts.
     outputs = drive(
-        llm,
+        embedded_engine,
         [(f"again {i}", p, params(f"again {i}", 4, 24, esamp_seed=3, esamp_min_p=0.05)) for i, p in enumerate(prompts)],
     )
     assert [[sample.text for sample in outputs[f"again {i}"].outputs] for i in range(2)] == wanted.texts

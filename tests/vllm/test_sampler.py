@@ -19,7 +19,8 @@ from tests.vllm.conftest import ESAMP, options
 PROMPTS = ["the sea is wide", "a bird in the hand is worth two"]
 
 
-@pytest.fixture(scope="module")
+# The engine in it has to outlive this module: see conftest.py.
+@pytest.fixture(scope="session")
 def sampler(tiny_folder: Path) -> VLLMSampler:
     more: dict[str, Any] = options(max_num_batched_tokens=1024, num_gpu_blocks_override=256)
     more.pop("dtype")

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
-from tests.vllm.driving import drive, params, tokens
+from tests.vllm.driving import drive, elsewhere, params, tokens
 
 PROMPTS = ["the sea is wide", "a bird in the hand"]
 
@@ -17,32 +14,23 @@ PROMPTS = ["the sea is wide", "a bird in the hand"]
 def test_two_ranks_draw_what_one_draws(tiny_folder: Path, roomy_engine: Any) -> None:
     asked = [(str(i), prompt, params(f"alone {i}", 3, 16, esamp_seed=9)) for i, prompt in enumerate(PROMPTS)]
     wanted = drive(roomy_engine, asked)
-    folder = Path(__file__).parents[2]
     code = (
         "import json\n"
         "from esamp.engines.vllm import LLM\n"
         "from tests.vllm.conftest import ESAMP, options\n"
-        "from tests.vllm.driving import drive, params, tokens\n"
+        "from tests.vllm.driving import drive, elsewhere, params, tokens\n"
         "from tests.vllm.test_tensor_parallel import PROMPTS\n"
         "if __name__ == '__main__':\n"
         "    more = options(max_num_batched_tokens=1024, num_gpu_blocks_override=256, tensor_parallel_size=2)\n"
         f"    llm = LLM({str(tiny_folder)!r}, esamp=ESAMP, **more)\n"
-        "    mark = {'esamp_record': 'run'}\n"
         "    asked = [(str(i), p, params(f'two {i}', 3, 16, esamp_seed=9, esamp_record=f'run {i}'))"
         " for i, p in enumerate(PROMPTS)]\n"
         "    outputs = drive(llm, asked)\n"
         "    ranks = llm.collective_rpc('esamp_records', args=('run',))\n"
         "    print('made', json.dumps([[tokens(outputs[str(i)]) for i in range(2)], ranks]))\n"
     )
-    environment = os.environ | {
-        "PYTHONPATH": str(folder),
-        "VLLM_ENABLE_V1_MULTIPROCESSING": "1",
-        "VLLM_CPU_OMP_THREADS_BIND": "0|1",
-    }
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, cwd=folder)
-    assert run.returncode == 0, run.stderr[-3000:]
-    made = next(line for line in run.stdout.splitlines() if line.startswith("made")).removeprefix("made ")
-    got, ranks = json.loads(made)
+    made = elsewhere(code, VLLM_ENABLE_V1_MULTIPROCESSING="1", VLLM_CPU_OMP_THREADS_BIND="0|1")
+    got, ranks = json.loads(made["made"])
     assert got == [tokens(wanted[str(i)]) for i in range(2)]
     assert len(ranks) == 2
     # Tokens, log-probabilities, novelty and losses of every step: a distiller that had drifted would show.
