@@ -100,6 +100,7 @@ def test_rows_are_aligned_in_a_compiled_model(tiny_folder: Path, tmp_path: Path)
     )
     # An empty cache: what an earlier run has compiled would be found again.
     rows, worst = elsewhere(code, VLLM_CACHE_ROOT=str(tmp_path))["aligned"].split()
+    assert any(tmp_path.glob("torch_compile_cache/*")), "nothing was compiled"
     assert int(rows) == sum(COUNTS[name] * LENGTHS[name] for name in COUNTS)
     assert float(worst) < 2e-4
 
