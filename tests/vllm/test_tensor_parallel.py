@@ -24,7 +24,7 @@ def test_two_ranks_draw_what_one_draws(tiny_folder: Path, roomy_engine: Any) -> 
         "import json\n"
         "from esamp.engines.vllm import LLM\n"
         "from tests.vllm.conftest import ESAMP, options\n"
-        "from tests.vllm.driving import drive, elsewhere, params, tokens\n"
+        "from tests.vllm.driving import drive, params, tokens\n"
         "from tests.vllm.test_tensor_parallel import PROMPTS\n"
         "if __name__ == '__main__':\n"
         "    more = options(max_num_batched_tokens=1024, num_gpu_blocks_override=256, tensor_parallel_size=2)\n"
@@ -35,7 +35,7 @@ def test_two_ranks_draw_what_one_draws(tiny_folder: Path, roomy_engine: Any) -> 
         "    ranks = llm.collective_rpc('esamp_records', args=('run',))\n"
         "    print('made', json.dumps([[tokens(outputs[str(i)]) for i in range(2)], ranks]))\n"
     )
-    made = elsewhere(code, VLLM_ENABLE_V1_MULTIPROCESSING="1", VLLM_CPU_OMP_THREADS_BIND="|".join(map(str, CORES)))
+    made = elsewhere(code, VLLM_CPU_OMP_THREADS_BIND="|".join(map(str, CORES)))
     got, ranks = json.loads(made["made"])
     assert got == [tokens(wanted[str(i)]) for i in range(2)]
     assert len(ranks) == 2
