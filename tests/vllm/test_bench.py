@@ -17,8 +17,8 @@ ROOT = Path(__file__).parents[2]
 _ENGINE = {"enforce_eager": True, "dtype": "float32", "max_model_len": 128, "max_num_seqs": 16}
 
 
-def test_the_bench_measures_both_sides_and_the_parts(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "esamp", "bench", "vllm", "--model", "random-llama-tiny", "--prompts", "2"]
+def test_the_bench_measures_both_sides_and_the_parts(tiny_folder: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "esamp", "bench", "vllm", "--model", str(tiny_folder), "--prompts", "2"]
     command += ["-n", "3", "--max-new-tokens", "8", "--rounds", "2", "--json", str(tmp_path / "record.json")]
     run = subprocess.run(
         [*command, "--engine", json.dumps(_ENGINE)],
