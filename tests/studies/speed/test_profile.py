@@ -46,7 +46,7 @@ class _Hands:
 
 
 def test_a_part_has_neither_what_is_inside_it_nor_the_other_arms_turn():
-    watch, hands = profile._StopWatch(torch.device("cpu")), _Hands()
+    watch, hands = profile._StepWatch(torch.device("cpu")), _Hands()
     watch._clock = hands
 
     def passes(seconds):
