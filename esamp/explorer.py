@@ -16,17 +16,15 @@ from torch import Tensor
 from typing_extensions import override
 
 from esamp.bank import Bank
-from esamp.candidates import Filters
+from esamp.candidates import Filters, RowFilters, Temperatures
 from esamp.checks import check_integer
 from esamp.memory import ran_out
 from esamp.policy import DecodePolicy, Fused, PlainPolicy
-from esamp.row_filters import RowFilters
 from esamp.rows import Rows
 from esamp.schedulers import OverlapScheduler, Pending
 from esamp.schedules import Schedule
 from esamp.step import ByGroup, ByRow, StepMaths
 from esamp.step.base import Prediction, Strength, Taken
-from esamp.temperatures import Temperatures
 
 __all__ = ["Explorer"]
 

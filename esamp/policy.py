@@ -11,12 +11,10 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from typing_extensions import override
 
-from esamp.candidates import Candidates, Filters
+from esamp.candidates import Candidates, Filters, RowFilters, Temperatures
 from esamp.draws.base import Drawing
 from esamp.kernels.distribution import plain_distribution
-from esamp.row_filters import RowFilters
 from esamp.rows import Rows
-from esamp.temperatures import Temperatures
 
 __all__ = ["DecodePolicy", "Drawn", "Fused", "PlainPolicy", "UndistilledPolicy"]
 

@@ -15,7 +15,7 @@ from typing_extensions import override
 
 from esamp.callbacks import Callback
 from esamp.checks import check_integer
-from esamp.draw import MAX_SEED
+from esamp.noise import MAX_SEED
 from esamp.result import GenerationResult, Sample
 from esamp.sampler import ESampSampler
 

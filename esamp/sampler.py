@@ -24,16 +24,16 @@ from esamp.engines.huggingface.engine import HuggingFaceEngine
 from esamp.engines.huggingface.loading import load
 from esamp.engines.text import Prompt
 from esamp.fusion import NoveltyFusion, fusions
-from esamp.inside_generate import InsideGenerate
+from esamp.generation.recipe import Recipe
 from esamp.presets import preset_parts
-from esamp.recipe import Recipe
 from esamp.result import GenerationResult
 from esamp.samplers import Sampler, samplers
+from esamp.samplers.inside_generate import InsideGenerate
+from esamp.samplers.on_vllm import VLLMSampler
 from esamp.schedulers import OverlapScheduler, schedulers
 from esamp.schedules import Schedule
 from esamp.sharing import Sharing, sharings
 from esamp.strength import Beta, check_beta
-from esamp.vllm_sampler import VLLMSampler
 
 __all__ = ["ESampSampler"]
 
@@ -134,7 +134,7 @@ class ESampSampler(InsideGenerate, Sampler):
             dtype: of the weights; "auto" is the checkpoint's own.
             device: None: a GPU where there is one.
             engine: "huggingface", or "vllm" for a sampler with the same `generate` whose samples vLLM draws; its parts
-                are given by name, and vLLM's own options may follow (`esamp.vllm_sampler.VLLMSampler`).
+                are given by name, and vLLM's own options may follow (`esamp.samplers.on_vllm.VLLMSampler`).
             **parts: the keyword arguments of `ESampSampler`.
 
         Raises:

@@ -17,8 +17,8 @@ from esamp.checks import check_flag
 from esamp.draws import TokenDraw, draws
 from esamp.engines.huggingface.engine import HuggingFaceEngine
 from esamp.engines.text import Prompt
-from esamp.generation import Generation, Method
-from esamp.request import Request
+from esamp.generation.request import Request
+from esamp.generation.run import Generation, Method
 from esamp.result import GenerationResult
 from esamp.samplers import Sampler, samplers
 from esamp.sharing import PerPrompt

@@ -19,9 +19,9 @@ from esamp.checks import check_integer, check_number
 from esamp.draws import TokenDraw
 from esamp.engines.huggingface.loop import Batch
 from esamp.functional import kl_divergence, masked_log_softmax
-from esamp.generation import Method
+from esamp.generation.request import Request
+from esamp.generation.run import Method
 from esamp.policy import DecodePolicy, Fused, UndistilledPolicy
-from esamp.request import Request
 from esamp.rows import Rows
 from esamp.samplers import samplers
 

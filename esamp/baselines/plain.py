@@ -10,9 +10,9 @@ from typing_extensions import override
 from esamp.baselines.base import PolicySampler
 from esamp.candidates import Filters
 from esamp.engines.huggingface.loop import Batch
-from esamp.generation import Method
+from esamp.generation.request import Request
+from esamp.generation.run import Method
 from esamp.policy import DecodePolicy, PlainPolicy
-from esamp.request import Request
 from esamp.samplers import samplers
 
 __all__ = ["PlainSampler"]

@@ -13,8 +13,8 @@ from esamp.checks import check_integer
 from esamp.distillers.base import Distiller, distillers
 from esamp.distillers.low_rank import LowRankDistiller
 from esamp.distillers.wrapper import DistillerWrapper
-from esamp.draw import normal_noise
 from esamp.functional import error_norm
+from esamp.noise import normal_noise
 
 __all__ = ["NoiseDistiller"]
 

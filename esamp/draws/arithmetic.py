@@ -10,8 +10,8 @@ from torch import Tensor
 from typing_extensions import override
 
 from esamp.candidates import Candidates
-from esamp.draw import philox
 from esamp.draws.base import Choice, Drawing, TokenDraw, draws
+from esamp.noise import philox
 from esamp.rows import Rows
 
 __all__ = ["ArithmeticDraw"]

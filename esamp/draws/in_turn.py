@@ -11,8 +11,8 @@ from typing_extensions import override
 
 from esamp.candidates import Candidates
 from esamp.checks import check_number
-from esamp.draw import gumbel_argmax
 from esamp.draws.base import Choice, Drawing, TokenDraw, draws
+from esamp.noise import gumbel_argmax
 from esamp.rows import Rows
 
 __all__ = ["InTurnDraw"]

@@ -14,7 +14,7 @@ __all__ = ["gumbel"]
 
 @triton.jit
 def gumbel(ids, sample, step, seed):
-    """Standard Gumbel noise of token ids, from the Philox words of `esamp.draw`."""
+    """Standard Gumbel noise of token ids, from the Philox words of `esamp.noise`."""
     blocks = (ids >> 2).to(tl.uint32)
     zero = tl.zeros_like(blocks)
     w0, w1, w2, w3 = tl.philox(seed, blocks, zero + step.to(tl.uint32), zero + sample.to(tl.uint32), zero)

@@ -9,9 +9,8 @@ from typing import Generic, TypeAlias, TypeVar
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from esamp.candidates import Filters
+from esamp.candidates import Filters, RowFilters
 from esamp.policy import Fused
-from esamp.row_filters import RowFilters
 from esamp.rows import Rows
 
 __all__ = ["AnyFilters", "Prediction", "StepMaths", "Strength", "Taken", "WarmUp"]

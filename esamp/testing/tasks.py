@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 
-from esamp.prompts import list_of_prompts
+from esamp.generation.prompts import list_of_prompts
 from esamp.tasks import Problem, Task, Verdict
 from esamp.testing.contract import Contract, check_all, contract, require
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from esamp.draw import gumbel_noise_of_vocabulary
+from esamp.noise import gumbel_noise_of_vocabulary
 
 
 @contextmanager

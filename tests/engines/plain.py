@@ -17,7 +17,7 @@ from transformers import (
 )
 
 from esamp import Distiller, Filters
-from esamp.draw import gumbel_noise
+from esamp.noise import gumbel_noise
 
 
 def warpers(filters: Filters) -> LogitsProcessorList:

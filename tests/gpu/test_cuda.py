@@ -8,7 +8,7 @@ from transformers import PreTrainedTokenizerFast
 
 from esamp import ESampSampler
 from esamp.distillers import LowRankDistiller, RecursiveLeastSquaresDistiller
-from esamp.draw import gumbel_noise
+from esamp.noise import gumbel_noise
 from esamp.testing.models import tiny_model
 
 pytestmark = [

@@ -9,7 +9,6 @@ import torch
 
 from esamp.distillers import LowRankDistiller, MLPDistiller
 from esamp.distillers.fused import FusedDistiller
-from esamp.draw import gumbel_argmax
 from esamp.kernels.candidate_filter import min_p_candidates
 from esamp.kernels.candidate_filter import reference as candidate_filter
 from esamp.kernels.candidate_head import candidate_draw
@@ -17,6 +16,7 @@ from esamp.kernels.candidate_head import reference as head
 from esamp.kernels.grouped_mlp import grouped_mlp, grouped_normalised_block, reference
 from esamp.kernels.grouped_mlp_update.reference import step
 from esamp.kernels.layout import Grid
+from esamp.noise import gumbel_argmax
 
 pytestmark = [
     pytest.mark.gpu,

@@ -12,8 +12,8 @@ from transformers import PreTrainedModel
 
 from esamp import Callback, ESampSampler
 from esamp.result import Sample
+from esamp.samplers.on_vllm import VLLMSampler
 from esamp.testing.models import tiny_tokenizer
-from esamp.vllm_sampler import VLLMSampler
 from tests.vllm.conftest import ESAMP, options
 
 PROMPTS = ["the sea is wide", "a bird in the hand is worth two"]

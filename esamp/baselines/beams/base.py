@@ -21,7 +21,7 @@ from esamp.checks import check_flag
 from esamp.draws import GumbelDraw
 from esamp.engines.huggingface.engine import HuggingFaceEngine
 from esamp.engines.text import Prompt
-from esamp.request import Request
+from esamp.generation.request import Request
 from esamp.result import Diagnostics, GenerationResult, Sample
 from esamp.samplers import Sampler, samplers
 

@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from esamp.baselines.beams.base import Beams, Choice, SequenceSearch
 from esamp.checks import check_number
-from esamp.draw import gumbel_noise_of_vocabulary
+from esamp.noise import gumbel_noise_of_vocabulary
 from esamp.samplers import samplers
 
 __all__ = ["StochasticBeamSampler"]

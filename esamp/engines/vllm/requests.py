@@ -8,8 +8,8 @@ from typing import Any
 
 from esamp.candidates import FilterOptions, Filters
 from esamp.checks import check_choice, check_integer, check_number
-from esamp.draw import MAX_SEED
 from esamp.engines.vllm.chosen_fusion import OFFERED
+from esamp.noise import MAX_SEED
 from esamp.strength import MAX_BETA
 
 __all__ = ["ESampRequest", "parse"]

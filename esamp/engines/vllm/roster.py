@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from esamp.draw import MAX_SEED
 from esamp.engines.vllm.requests import ESampRequest
+from esamp.noise import MAX_SEED
 
 __all__ = ["Group", "Member", "Roster"]
 

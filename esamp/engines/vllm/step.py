@@ -9,13 +9,13 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from esamp.candidates import filters_of_rows
 from esamp.draws import GumbelDrawing
 from esamp.engines.vllm.chosen_fusion import choose_fusion
 from esamp.engines.vllm.roster import Group, Member
 from esamp.engines.vllm.taps import TappedRows
 from esamp.explorer import Explorer
 from esamp.policy import Drawn, Fused
-from esamp.row_filters import filters_of_rows
 from esamp.rows import Rows
 
 __all__ = ["Place", "Standing", "Step", "explore", "renew"]

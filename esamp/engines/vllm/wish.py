@@ -17,7 +17,7 @@ __all__ = ["Wish"]
 
 @dataclass(frozen=True)
 class Wish:
-    """The arguments of one call, checked; by the names of `esamp.request.Request`.
+    """The arguments of one call, checked; by the names of `esamp.generation.request.Request`.
 
     `common` is what all of its requests have in common, `run` a mark that no other call has.
     """

@@ -119,7 +119,7 @@ def candidate_draw(
     scale: float = 1.0,
     softcap: float | None = None,
 ) -> tuple[Float[Tensor, "rows candidates"], Int[Tensor, " rows"], Float[Tensor, " rows"]]:
-    """`candidate_mix`, and one candidate of each row drawn from its softmax, keyed as in `esamp.draw`.
+    """`candidate_mix`, and one candidate of each row drawn from its softmax, keyed as in `esamp.noise`.
 
     Args:
         hidden: ĥᴸ of each row.

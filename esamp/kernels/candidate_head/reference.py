@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from esamp.draw import gumbel_argmax
+from esamp.noise import gumbel_argmax
 
 __all__ = ["draw", "error_norm", "finish", "logits", "mix"]
 

@@ -1,12 +1,12 @@
-"""A candidate of each row by Gumbel noise that is keyed as in `esamp.draw`."""
+"""A candidate of each row by Gumbel noise that is keyed as in `esamp.noise`."""
 
 from __future__ import annotations
 
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from esamp.draw import gumbel_argmax
 from esamp.kernels.dispatch import uses_triton
+from esamp.noise import gumbel_argmax
 
 __all__ = ["gumbel_draw"]
 
@@ -20,7 +20,7 @@ def gumbel_draw(
     *,
     whole_vocabulary: bool = False,
 ) -> Int[Tensor, " rows"]:
-    """Place of the drawn candidate: `esamp.draw.gumbel_argmax`, which is its reference, in one launch.
+    """Place of the drawn candidate: `esamp.noise.gumbel_argmax`, which is its reference, in one launch.
 
     Args:
         log_probs: -inf in empty places, which are never drawn.

@@ -10,9 +10,9 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from esamp.draw import gumbel_noise, philox
 from esamp.kernels.candidate_head import candidate_draw, candidate_logits, candidate_mix, reference
 from esamp.kernels.noise import gumbel
+from esamp.noise import gumbel_noise, philox
 from tests.kernels.interpreted.banks import gaussian
 
 # Dot products are float32 whatever W is, and W is the same on both sides: (dtype, atol, rtol).

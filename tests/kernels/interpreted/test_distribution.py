@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from esamp.draw import gumbel_argmax
 from esamp.kernels.distribution import Tilt, plain_distribution, tilted_distribution
 from esamp.kernels.gumbel_draw import gumbel_draw
+from esamp.noise import gumbel_argmax
 from tests.kernels.interpreted.banks import gaussian
 
 _WIDTHS = [1, 19, 300]

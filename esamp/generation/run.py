@@ -13,8 +13,8 @@ from esamp.bank import Bank
 from esamp.callbacks import Callback, GenerateStart
 from esamp.engines.huggingface.engine import HuggingFaceEngine
 from esamp.engines.huggingface.loop import Batch, DecodeLoop
+from esamp.generation.request import Request
 from esamp.policy import DecodePolicy
-from esamp.request import Request
 from esamp.result import Diagnostics, GenerationResult, Sample
 
 __all__ = ["Generation", "Method"]

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from esamp.candidates.shortlist import by_blocks, by_kernel
 from esamp.checks import check_integer, check_number
 from esamp.functional.filters import (
     atypical,
@@ -23,7 +24,6 @@ from esamp.functional.filters import (
 from esamp.functional.listing import padded_list
 from esamp.kernels.dispatch import uses_triton
 from esamp.schedules import Schedule, name_value
-from esamp.shortlist import by_blocks, by_kernel
 
 __all__ = ["MIN_TEMPERATURE", "Candidates", "FilterOptions", "Filters"]
 

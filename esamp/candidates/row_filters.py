@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import pad
 
-from esamp.candidates import Candidates, Filters
+from esamp.candidates.filters import Candidates, Filters
 from esamp.schedules import Schedule
 
 __all__ = ["RowFilters", "filters_of_rows"]

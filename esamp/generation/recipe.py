@@ -13,10 +13,10 @@ from esamp.distillers import Distiller, distillers
 from esamp.draws import TokenDraw
 from esamp.engines.huggingface.engine import HuggingFaceEngine
 from esamp.engines.text import Prompt
-from esamp.exploration import Exploration
 from esamp.fusion import NoveltyFusion, fusions
-from esamp.generation import Generation
-from esamp.request import Request
+from esamp.generation.exploration import Exploration
+from esamp.generation.request import Request
+from esamp.generation.run import Generation
 from esamp.result import GenerationResult
 from esamp.schedulers import OverlapScheduler, schedulers
 from esamp.schedules import Schedule, name_value

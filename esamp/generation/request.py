@@ -14,13 +14,13 @@ from torch import Tensor
 
 from esamp.candidates import MIN_TEMPERATURE, Filters
 from esamp.checks import check_flag, check_integer
-from esamp.draw import MAX_SEED
 from esamp.draws import TokenDraw, draws
 from esamp.engines.huggingface.engine import HuggingFaceEngine
 from esamp.engines.huggingface.loop import Batch
 from esamp.engines.huggingface.supervisor import Supervisor
 from esamp.engines.text import Prompt
-from esamp.prompts import check_encoded, encode, list_of_prompts, render
+from esamp.generation.prompts import check_encoded, encode, list_of_prompts, render
+from esamp.noise import MAX_SEED
 from esamp.schedules import Schedule, check_schedule, name_value
 from esamp.sharing import Sharing
 from esamp.strength import MAX_BETA, Beta, beta_per_sample, name_betas

@@ -16,7 +16,7 @@ from transformers.generation.utils import GenerateDecoderOnlyOutput
 from esamp.callbacks import Callback
 from esamp.callbacks.base import check_callbacks
 from esamp.engines.huggingface.custom_generate import GenerateCall
-from esamp.recipe import Recipe
+from esamp.generation.recipe import Recipe
 from esamp.strength import Beta
 
 __all__ = ["InsideGenerate"]

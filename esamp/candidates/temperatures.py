@@ -7,8 +7,8 @@ from typing import final
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from esamp.candidates import Filters
-from esamp.row_filters import RowFilters
+from esamp.candidates.filters import Filters
+from esamp.candidates.row_filters import RowFilters
 
 __all__ = ["Temperatures"]
 

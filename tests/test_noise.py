@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from torch import Tensor
 
-from esamp.draw import MAX_SEED, gumbel_argmax, gumbel_noise, gumbel_noise_of_vocabulary, philox
+from esamp.noise import MAX_SEED, gumbel_argmax, gumbel_noise, gumbel_noise_of_vocabulary, philox
 from esamp.testing.strategies import masks, seeds
 
 _VOCABULARY = 50
@@ -115,7 +115,7 @@ def test_noise_is_standard_gumbel() -> None:
 
 def test_noise_is_finite_at_the_ends_of_the_words(monkeypatch: pytest.MonkeyPatch) -> None:
     ends = torch.tensor([0, 1, 2**31, 2**32 - 2, 2**32 - 1])
-    monkeypatch.setattr("esamp.draw.philox", lambda counter, key: (ends.expand(1, -1),) * 4)
+    monkeypatch.setattr("esamp.noise.philox", lambda counter, key: (ends.expand(1, -1),) * 4)
     noise = gumbel_noise(torch.arange(5).unsqueeze(0), 0, torch.tensor([0]), 0)
     assert noise.isfinite().all()
     assert (noise.diff() <= 0).all() or (noise.diff() >= 0).all()

@@ -15,13 +15,13 @@ from esamp.callbacks import Callback, GenerateStart
 from esamp.callbacks.base import check_callbacks
 from esamp.candidates import Filters
 from esamp.checks import check_choice, check_flag, check_integer
-from esamp.draw import MAX_SEED
 from esamp.engines.text import Prompt
 from esamp.engines.vllm.wish import Wish
-from esamp.prompts import check_encoded, encode, list_of_prompts, render
-from esamp.request import check_counts
+from esamp.generation.prompts import check_encoded, encode, list_of_prompts, render
+from esamp.generation.request import check_counts
+from esamp.noise import MAX_SEED
 from esamp.result import Diagnostics, GenerationResult, Sample
-from esamp.samplers import Sampler
+from esamp.samplers.base import Sampler
 from esamp.sharing import Sharing, sharings
 from esamp.strength import Beta, beta_per_sample, check_beta
 

@@ -16,9 +16,9 @@ from esamp.engines.huggingface.engine import HuggingFaceEngine
 from esamp.engines.huggingface.loop import Batch
 from esamp.explorer import Explorer
 from esamp.fusion import NoveltyFusion
-from esamp.generation import Method
+from esamp.generation.request import Request
+from esamp.generation.run import Method
 from esamp.policy import DecodePolicy, PlainPolicy
-from esamp.request import Request
 from esamp.schedulers import OverlapScheduler
 
 __all__ = ["Exploration"]

@@ -4,9 +4,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from esamp.candidates import Filters
-from esamp.draw import gumbel_noise
-from esamp.row_filters import RowFilters, filters_of_rows
+from esamp.candidates import Filters, RowFilters, filters_of_rows
+from esamp.noise import gumbel_noise
 
 WAYS = [Filters(), Filters(0.7, top_k=3), Filters(1.3, min_p=0.2), Filters(top_p=0.8, min_p=0.1)]
 CPU = torch.device("cpu")
