@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +23,17 @@ from esamp.engines.vllm.step import Step
 def watched(llm: Any) -> Generator[list[Step]]:
     """The steps that ESamp takes meanwhile."""
     steps: list[Step] = []
+
+    def keep(step: Step) -> None:
+        # The engine writes the drawn tokens over its logits.
+        steps.append(replace(step, reference=step.reference.clone()))
+
     observers = installation_of(llm.llm_engine.vllm_config).observers
-    observers.append(steps.append)
+    observers.append(keep)
     try:
         yield steps
     finally:
-        observers.remove(steps.append)
+        observers.remove(keep)
 
 
 def params(group: str | None = None, n: int = 1, max_tokens: int = 12, **more: Any) -> SamplingParams:

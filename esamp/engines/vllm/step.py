@@ -73,7 +73,8 @@ class Step:
         standing: of the groups.
         shallow: h¹ of the rows.
         deep: hᴸ of the rows.
-        reference: the LLM's logits of the rows.
+        reference: the LLM's logits of the rows; they may be the engine's own memory, which goes on to other uses after
+            the step.
         fused: the distributions.
         drawn: the tokens.
     """
@@ -116,14 +117,18 @@ def explore(
     index, slot, lane, sample, step, position, seed = numbers.unbind(dim=-1)
     beta = _sent([(member.request.beta,) for member in members], device).squeeze(-1)
     # Copies, and out of inference mode no inference tensors: a distiller may learn from them by autograd.
-    deep, shallow, reference = (rows[index] for rows in (tapped.deep, tapped.shallow, logits))
+    deep, shallow = tapped.deep[index], tapped.shallow[index]
+    # A vocabulary of each row is much to copy. Places are in the order of the rows.
+    reference = logits if len(places) == len(logits) else logits[index]
     alive = tapped.position[index] == position
     rows = Rows(slot, lane, sample, step, beta)
     filters = filters_of_rows([member.request.filters for member in members], device)
     explorer.bank.fusion = choose_fusion(explorer.bank.fusion, [member.request.fusion for member in members], device)
     explorer.arrange(_lanes(max(member.lane for member in members) + 1), filters)
-    if scaled:
-        reference = reference * filters.temperatures(step)
+    if scaled and filters.temperature != 1.0:
+        # In place also where the logits are the engine's: of rows that use ESamp nothing stays but the token.
+        with torch.inference_mode(reference.is_inference()):
+            reference.mul_(filters.temperatures(step))
     explorer.begin(shallow, rows)
     fused = explorer.fuse(deep, reference)
     drawn = fused.draw(GumbelDrawing(seed), rows, index)
