@@ -12,7 +12,7 @@ from esamp.cli.files import check_folder
 from esamp.cli.progress import Progress
 from esamp.cli.quiet import quiet
 from esamp.cli.signals import exit_code, terminable
-from esamp.studies.engine import engines
+from esamp.studies.engines import engines
 from esamp.studies.manifest import finish_manifest, start_manifest
 from esamp.studies.record import FAILED
 from esamp.studies.rows import read_rows
@@ -61,6 +61,7 @@ class Evaluation:
             print(self.plan())
             return 0
         check_folder("out", str(self.folder.folder))
+        self._check_spread(options)
         try:
             with terminable(), quiet():
                 spread = Spread(options.accelerator, options.devices, options.num_nodes, options.strategy)
@@ -76,6 +77,17 @@ class Evaluation:
                 print(f"esamp: interrupted; {self._kept_said()}", file=sys.stderr)
             return exit_code(error)
         return 0
+
+    def _check_spread(self, options: Any) -> None:
+        if engines.resolve(self.study.engine).spreads:
+            return
+        for name in ("devices", "num_nodes"):
+            asked = getattr(options, name)
+            if str(asked) != "1":
+                raise ValueError(
+                    f"{name} must be 1 with engine: {self.study.engine}, got {asked}; it spreads a model by its own "
+                    "options, such as engine_options: {tensor_parallel_size: 2}"
+                )
 
     def plan(self) -> str:
         """How much there is to do, and how much of it is done."""

@@ -11,7 +11,7 @@ from esamp.checks import check_choice, check_flag, check_integer
 from esamp.cli.imports import check_imports, confined
 from esamp.cli.spelling import read_yaml
 from esamp.cli.study_arms import read_arms
-from esamp.studies.engine import engines
+from esamp.studies.engines import engines
 from esamp.studies.study import Study, StudyTask
 from esamp.tasks import tasks
 
@@ -21,6 +21,7 @@ _KEYS = (
     "model",
     "dtype",
     "engine",
+    "engine_options",
     "tasks",
     "limit",
     "n",
@@ -108,7 +109,7 @@ def _make(read: Mapping[str, Any], folder: Path, allow_code_execution: bool) -> 
         _mapping(read, "grid"),
         _mapping(read, "arms", as_is=True),
     )
-    return Study(
+    study = Study(
         model=str(read.get("model", "smollm2-135m")),
         tasks=[_task(name, {**of_all, **own}, folder, allow_code_execution) for name, own in _tasks(read).items()],
         n=check_integer("n", read.get("n", 16), low=1),
@@ -117,7 +118,10 @@ def _make(read: Mapping[str, Any], folder: Path, allow_code_execution: bool) -> 
         batch_size=check_integer("batch_size", read.get("batch_size", _BATCH_SIZE), low=1),
         dtype=str(read.get("dtype", "auto")),
         engine=engine,
+        engine_options=_mapping(read, "engine_options"),
     )
+    engines.resolve(engine).check(study)
+    return study
 
 
 def _tasks(read: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

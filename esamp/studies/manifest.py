@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import esamp
-from esamp.studies.engine import StudyEngine
+from esamp.studies.engines import StudyEngine
 from esamp.studies.store import RunFolder
 from esamp.studies.study import Study
 from esamp.studies.surroundings import commit, now, surroundings, versions

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from esamp.callbacks import JSONLWriter
-from esamp.studies.engine import StudyEngine
+from esamp.studies.engines import StudyEngine
 from esamp.studies.record import record
 from esamp.studies.store import RunFolder
 from esamp.studies.study import Unit
@@ -19,17 +19,15 @@ __all__ = ["run_units"]
 def run_units(units: Sequence[Unit], engine: StudyEngine, folder: RunFolder) -> Iterator[Unit]:
     """Run units and keep their rows; yields after each.
 
-    Every arm's sampler is made before the first sample is drawn, so that one that does not fit the model is told of
-    then. While a unit runs, each sample is written when it is finished: a unit that is cut short leaves them behind,
-    and is run whole when the study goes on, for its samples have learnt from each other.
+    The engine looks at every arm before the first sample is drawn, and may prefer another order. While a unit runs,
+    each sample is written when it is finished: a unit that is cut short leaves them behind, and is run whole when the
+    study goes on, for its samples have learnt from each other.
 
     Raises:
         TypeError: a setting of an arm is of the wrong type.
         ValueError: a setting of an arm is wrong or does not fit the model, or a prompt does not fit its context.
     """
-    for arm in {unit.arm.name: unit.arm for unit in units}.values():
-        engine.sampler(arm)
-    for unit in units:
+    for unit in engine.prepare(units):
         start = time.perf_counter()
         sampler, task = engine.sampler(unit.arm), unit.task
         options: dict[str, Any] = dict(unit.arm.options)

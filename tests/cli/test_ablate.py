@@ -87,7 +87,7 @@ def test_a_study_becomes_a_tidy_table_a_summary_and_figures(esamp, study: Path, 
 def test_it_scores_what_eval_has_drawn(esamp, study: Path, tmp_path: Path, monkeypatch):
     out = tmp_path / "out"
     assert esamp("eval", str(study), "--out", str(out)).code == 0
-    monkeypatch.setattr("esamp.studies.engine.load", lambda *_: pytest.fail("a model was loaded"))
+    monkeypatch.setattr("esamp.studies.engines.huggingface.load", lambda *_: pytest.fail("a model was loaded"))
     got = esamp("ablate", str(study), "--out", str(out))
     assert got.code == 0, got.err
     assert len(rows(out)) == 7 * 2 * 2
@@ -110,7 +110,7 @@ BAD = {
 
 @pytest.mark.parametrize("case", BAD)
 def test_a_wrong_study_is_one_line_and_exit_code_2(esamp, study: Path, tmp_path: Path, monkeypatch, case: str):
-    monkeypatch.setattr("esamp.studies.engine.load", lambda *_: pytest.fail("a model was loaded first"))
+    monkeypatch.setattr("esamp.studies.engines.huggingface.load", lambda *_: pytest.fail("a model was loaded first"))
     before, after, said = BAD[case]
     assert before in study.read_text()
     study.write_text(study.read_text().replace(before, after))

@@ -135,7 +135,7 @@ def test_a_stopped_run_goes_on_and_ends_as_an_undisturbed_one(esamp, study: Path
 
 def test_a_run_that_is_done_loads_nothing(esamp, study: Path, tmp_path: Path, monkeypatch):
     esamp("eval", str(study), "--out", str(tmp_path / "out"), *CPU)
-    monkeypatch.setattr("esamp.studies.engine.load", lambda *_: pytest.fail("a model was loaded"))
+    monkeypatch.setattr("esamp.studies.engines.huggingface.load", lambda *_: pytest.fail("a model was loaded"))
     assert esamp("eval", str(study), "--out", str(tmp_path / "out"), *CPU).code == 0
 
 
@@ -153,9 +153,9 @@ def test_a_study_may_grow_in_its_folder_but_not_change(esamp, study: Path, tmp_p
 
 
 def test_another_model_under_the_same_name_is_noticed(esamp, study: Path, tmp_path: Path, monkeypatch):
-    monkeypatch.setattr("esamp.studies.engine.hash_model", lambda *_: "a")
+    monkeypatch.setattr("esamp.studies.engines.huggingface.hash_model", lambda *_: "a")
     esamp("eval", str(study), "--out", str(tmp_path / "out"), *CPU)
-    monkeypatch.setattr("esamp.studies.engine.hash_model", lambda *_: "b")
+    monkeypatch.setattr("esamp.studies.engines.huggingface.hash_model", lambda *_: "b")
     study.write_text(study.read_text().replace("seeds: [0, 1]", "seeds: [0, 1, 2]"))
     got = esamp("eval", str(study), "--out", str(tmp_path / "out"), *CPU)
     assert got.code == 2
@@ -223,7 +223,7 @@ def test_a_replay_tells_of_rows_that_differ(esamp, study: Path, tmp_path: Path, 
 
 def test_a_replay_wants_the_same_weights(esamp, study: Path, tmp_path: Path, monkeypatch):
     esamp("eval", str(study), "--out", str(tmp_path / "out"), *CPU)
-    monkeypatch.setattr("esamp.studies.engine.hash_model", lambda *_: "others")
+    monkeypatch.setattr("esamp.studies.engines.huggingface.hash_model", lambda *_: "others")
     got = esamp("eval", "--replay", str(tmp_path / "out" / "manifest.json"), *CPU)
     assert got.code == 2
     assert "to give the same rows" in got.err
@@ -232,7 +232,7 @@ def test_a_replay_wants_the_same_weights(esamp, study: Path, tmp_path: Path, mon
 
 
 def test_a_dry_run_counts_and_loads_nothing(esamp, study: Path, tmp_path: Path, monkeypatch):
-    monkeypatch.setattr("esamp.studies.engine.load", lambda *_: pytest.fail("a model was loaded"))
+    monkeypatch.setattr("esamp.studies.engines.huggingface.load", lambda *_: pytest.fail("a model was loaded"))
     got = esamp("eval", str(study), "--out", str(tmp_path / "out"), "--dry-run", "--allow-imports")
     assert got.code == 0
     assert "letters: 3 problems, at most 5 tokens a sample" in got.out
@@ -253,7 +253,7 @@ BAD = {
     "no problem": ("letters: aeb", "limit: 0", "task 'letters': limit must be an integer >= 1, got 0"),
     "tasks that are a word": ("tasks:", "tasks: prompts\nlimit: 3\ngrid:", "tasks must be a list"),
     "leave to execute": ("letters: aeb", "allow_code_execution: true", "is for the command line alone"),
-    "another engine": ("n: 3", "n: 3\nengine: vllm", "engine must be one of huggingface, got 'vllm'"),
+    "another engine": ("n: 3", "n: 3\nengine: jax", "engine must be one of huggingface, vllm, got 'jax'"),
     "an unknown part": ("distiller: frozen", "distiller: frozn", "arm 'never learns': distiller must be one of"),
     "a part's argument": ("{rank: 4}", "{rank: 0}", "arm 'low_rank(rank=0)'"),
     "another part's argument": ("{rank: 4}", "{wdith: 4}", "has no option 'wdith'"),
@@ -269,7 +269,7 @@ BAD = {
 
 @pytest.mark.parametrize("case", BAD)
 def test_a_wrong_study_is_one_line_and_exit_code_2(esamp, study: Path, tmp_path: Path, monkeypatch, case: str):
-    monkeypatch.setattr("esamp.studies.engine.load", lambda *_: pytest.fail("a model was loaded first"))
+    monkeypatch.setattr("esamp.studies.engines.huggingface.load", lambda *_: pytest.fail("a model was loaded first"))
     before, after, said = BAD[case]
     assert before in study.read_text()
     text = study.read_text()

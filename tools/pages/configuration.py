@@ -40,7 +40,8 @@ distiller: {class_path: low_rank, init_args: {rank: 32}}
 STUDY_KEYS = {
     "model": ("`smollm2-135m`", "as in `ESampSampler.from_pretrained`: embedded name, folder, or hub id"),
     "dtype": ("`auto`", "of the weights; auto is the checkpoint's own"),
-    "engine": ("`huggingface`", "what runs the model"),
+    "engine": ("`huggingface`", "what runs the model; or `vllm`"),
+    "engine_options": ("`{}`", "of `vllm.LLM`, such as `tensor_parallel_size`"),
     "tasks": ("required", "a list of names, or names with settings"),
     "limit": ("all", "the first problems of each task"),
     "n": ("16", "samples of each problem"),

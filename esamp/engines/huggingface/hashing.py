@@ -13,7 +13,7 @@ from transformers import PreTrainedModel
 
 from esamp.engines.huggingface.embedded import EMBEDDED_NAME, cache_folder
 
-__all__ = ["hash_model"]
+__all__ = ["hash_files", "hash_model"]
 
 _CACHE = "model-hashes.json"
 
@@ -28,10 +28,19 @@ def hash_model(name: str, model: PreTrainedModel) -> str:
         name: as `load` takes it.
         model: what it gave back.
     """
+    return hash_files(name) or _hash_tensors(model)
+
+
+def hash_files(name: str) -> str | None:
+    """The same without the model; None where there is no safetensors file.
+
+    Args:
+        name: as `load` takes it.
+    """
     folder = _folder(name)
     files = [] if folder is None else sorted(folder.glob("*.safetensors"))
     if not files:
-        return _hash_tensors(model)
+        return None
     together = hashlib.sha256()
     for file in files:
         together.update(f"{file.name} {_hash_file(file)}\n".encode())

@@ -45,3 +45,7 @@ class VLLMEngine(TextEngine):
     def text(self, token_ids: list[int]) -> str:
         """Text of token ids, without special tokens and with its spaces as they are."""
         return self.decode(torch.tensor(token_ids, dtype=torch.int64))
+
+    def close(self) -> None:
+        """End the engine, with its processes where it has some: another one may start in this program then."""
+        self.llm.llm_engine.engine_core.shutdown()

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import final
+from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
-from typing_extensions import override
 
-from esamp.engines.huggingface.hashing import hash_model
-from esamp.engines.huggingface.loading import load
 from esamp.registry import Registry
 from esamp.samplers import Sampler
 from esamp.studies.arm import Arm
-from esamp.studies.study import Study
+from esamp.studies.study import Study, Unit
 
-__all__ = ["HuggingFaceStudyEngine", "StudyEngine", "engines"]
+__all__ = ["StudyEngine", "engines"]
 
 
 class StudyEngine(ABC):
@@ -24,19 +22,37 @@ class StudyEngine(ABC):
     Args:
         study: whose model it is.
         device: where to.
+
+    Attributes:
+        spreads: the units of a study may be shared out among several processes, each with this engine.
     """
+
+    spreads: ClassVar[bool] = True
 
     @abstractmethod
     def __init__(self, study: Study, device: torch.device) -> None: ...
 
+    @classmethod
     @abstractmethod
-    def sampler(self, arm: Arm) -> Sampler:
-        """What draws an arm's samples.
+    def check(cls, study: Study) -> None:
+        """Look at a study before any model is loaded.
 
         Raises:
-            TypeError: a setting of the arm is of the wrong type.
-            ValueError: a setting of the arm is wrong, or does not fit the model.
+            ValueError: an arm or an option is one that this engine does not have.
         """
+
+    @abstractmethod
+    def prepare(self, units: Sequence[Unit]) -> list[Unit]:
+        """Units in the order in which they are best run, after a look at whether their arms fit the model.
+
+        Raises:
+            TypeError: a setting of an arm is of the wrong type.
+            ValueError: a setting of an arm is wrong, or does not fit the model.
+        """
+
+    @abstractmethod
+    def sampler(self, arm: Arm) -> Sampler:
+        """What draws an arm's samples, until the next call."""
 
     @property
     @abstractmethod
@@ -55,47 +71,3 @@ class StudyEngine(ABC):
 
 engines: Registry[StudyEngine] = Registry("engine", StudyEngine)
 """Registry of the engines."""
-
-
-@final
-@engines.register("huggingface")
-class HuggingFaceStudyEngine(StudyEngine):
-    """A model of transformers in this process.
-
-    Args:
-        study: whose model it is.
-        device: where to.
-
-    Raises:
-        ModuleNotFoundError: the embedded model's package is not installed.
-        ValueError: nothing can be loaded by the model's name.
-    """
-
-    def __init__(self, study: Study, device: torch.device) -> None:
-        self._name = study.model
-        self._model, self._tokenizer = load(study.model, study.dtype, device)
-        self._samplers: dict[str, Sampler] = {}
-
-    @override
-    def sampler(self, arm: Arm) -> Sampler:
-        if arm.name not in self._samplers:
-            make: type = arm.sampler
-            try:
-                self._samplers[arm.name] = make(self._model, self._tokenizer, **arm.parts)
-            except (TypeError, ValueError) as error:
-                raise type(error)(f"arm {arm.name!r}: {error}") from error
-        return self._samplers[arm.name]
-
-    @property
-    @override
-    def has_chat_template(self) -> bool:
-        return self._tokenizer.chat_template is not None
-
-    @property
-    @override
-    def dtype(self) -> str:
-        return str(self._model.dtype).removeprefix("torch.")
-
-    @override
-    def hash(self) -> str:
-        return hash_model(self._name, self._model)
