@@ -61,13 +61,13 @@ class Server:
 
 
 @contextmanager
-def started(folder: Path, *options: str) -> Generator[Server]:
+def started(folder: Path, *options: str, model: str = MODEL) -> Generator[Server]:
     """A server on a free port of the loopback, until the context ends."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     log = folder / "server.log"
-    command = [sys.executable, "-m", "esamp", "serve", MODEL, "--host=127.0.0.1", f"--port={port}", *options]
+    command = [sys.executable, "-m", "esamp", "serve", model, "--host=127.0.0.1", f"--port={port}", *options]
     # The metrics' folder is the server's own, and so is the choice of process; the tests' variables are not for it.
     environment = {name: value for name, value in os.environ.items() if name != "VLLM_ENABLE_V1_MULTIPROCESSING"}
     environment |= {"PYTHONPATH": str(_ROOT), "VLLM_LOGGING_LEVEL": "INFO", "VLLM_CPU_KVCACHE_SPACE": "1"}

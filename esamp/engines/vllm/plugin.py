@@ -11,6 +11,8 @@ __all__ = [
     "MIDDLEWARE",
     "PRIVATE_PROCESSOR",
     "PROCESSOR",
+    "REFUSES",
+    "REPLICAS",
     "SERVED_PROCESSOR",
     "WORKER",
     "register",
@@ -23,7 +25,11 @@ PRIVATE_PROCESSOR = "esamp.engines.vllm.processor:PrivateProcessor"
 WORKER = "esamp.engines.vllm.worker.ESampWorker"
 MIDDLEWARE = "esamp.engines.vllm.admission.Admission"
 CAPACITY = "ESAMP_GROUPS"
-"""Variable that tells the middleware, which vLLM makes without arguments, how many groups there may be."""
+"""Variable that tells the middleware, which vLLM makes without arguments, how many groups an engine has room for."""
+REPLICAS = "ESAMP_REPLICAS"
+"""Likewise how many engines there are."""
+REFUSES = "ESAMP_REFUSES"
+"""Likewise whether who finds no room is refused: 1, or anything else."""
 
 _registered: list[str] = []
 

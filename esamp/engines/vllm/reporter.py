@@ -64,7 +64,7 @@ class PrometheusReporter(Reporter):
         about = {name: str(getattr(settings, name)) for name in ("distiller", "fusion", "scheduler", "warmup")}
         self._metrics = Metrics(
             served[0] if isinstance(served, list) else str(served),
-            vllm_config.parallel_config.data_parallel_rank,
+            vllm_config.parallel_config.data_parallel_index,
             settings.max_groups,
             about | {"filtering": "pre-filter" if settings.prefilter else "post-filter"},
         )

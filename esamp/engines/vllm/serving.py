@@ -16,11 +16,21 @@ from typing import Any
 
 from esamp.engines.huggingface.embedded import EMBEDDED_NAME, embedded_model
 from esamp.engines.vllm.compatibility import check_version
-from esamp.engines.vllm.plugin import CAPACITY, LOAD_FORMAT, MIDDLEWARE, PRIVATE_PROCESSOR, SERVED_PROCESSOR, WORKER
+from esamp.engines.vllm.plugin import (
+    CAPACITY,
+    LOAD_FORMAT,
+    MIDDLEWARE,
+    PRIVATE_PROCESSOR,
+    REFUSES,
+    REPLICAS,
+    SERVED_PROCESSOR,
+    WORKER,
+)
 from esamp.engines.vllm.settings import Settings
 
 __all__ = ["Serving", "check_plugin", "serve"]
 
+_APART = "--data-parallel-hybrid-lb"
 _SERVER = "vllm.entrypoints.openai.api_server"
 
 
@@ -37,6 +47,9 @@ class Serving:
         additional_config: of other parts of vLLM.
         loader_config: of the loader underneath.
         options: all other flags of vLLM, as they were given.
+
+    Raises:
+        ValueError: an option of vLLM would tear the samples of a request apart.
     """
 
     model: str
@@ -48,10 +61,26 @@ class Serving:
     loader_config: Mapping[str, Any] = field(default_factory=dict[str, Any])
     options: Sequence[str] = ()
 
+    def __post_init__(self) -> None:
+        if self._option(_APART) is not None:
+            raise ValueError(
+                f"{_APART} must be left out, for it could tear samples of a request apart; use --data-parallel-size "
+                "alone, or --data-parallel-external-lb with a router in front"
+            )
+
+    @property
+    def replicas(self) -> int:
+        """Engines that one server chooses from: data parallelism, unless a router outside does the choosing."""
+        outside = ("--data-parallel-external-lb", "--data-parallel-rank", "-dpr")
+        if any(self._option(name) is not None for name in outside):
+            return 1
+        said = self._option("--data-parallel-size") or self._option("-dp") or "1"
+        return int(said) if said.isdigit() else 1  # vLLM will say what is wrong with it
+
     def arguments(self) -> list[str]:
         """The flags of vLLM's server."""
         embedded = self.model == EMBEDDED_NAME
-        named = any(option.partition("=")[0].replace("_", "-") == "--served-model-name" for option in self.options)
+        named = self._option("--served-model-name") is not None
         base = {} if self.load_format == "auto" else {"esamp_base_format": self.load_format}
         loading = {**self.loader_config, **base}
         return [
@@ -62,13 +91,23 @@ class Serving:
             f"--worker-extension-cls={WORKER}",
             f"--logits-processors={SERVED_PROCESSOR if self.sharing else PRIVATE_PROCESSOR}",
             f"--additional-config={json.dumps({**self.additional_config, 'esamp': self.settings.plain()})}",
-            *([f"--middleware={MIDDLEWARE}"] if self.refuse else []),
+            *([f"--middleware={MIDDLEWARE}"] if self.refuse or self.replicas > 1 else []),
             *self.options,
         ]
 
     def environment(self) -> dict[str, str]:
         """What is told to the server's processes by variables."""
-        return {CAPACITY: str(self.settings.max_groups)} if self.refuse else {}
+        told = {CAPACITY: self.settings.max_groups, REPLICAS: self.replicas, REFUSES: int(self.refuse)}
+        return {name: str(value) for name, value in told.items()}
+
+    def _option(self, name: str) -> str | None:
+        """What follows an option of vLLM, "" where nothing does; None where it was not given. The last one counts."""
+        found = None
+        for option, following in zip(self.options, [*self.options[1:], ""], strict=False):
+            given, joined, value = option.partition("=")
+            if given.replace("_", "-") == name:
+                found = value if joined else following
+        return found
 
 
 def serve(serving: Serving) -> None:

@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from esamp.engines.vllm.admission import Admission, Room, groups_of
-from esamp.engines.vllm.plugin import CAPACITY
+from esamp.engines.vllm.plugin import CAPACITY, REFUSES, REPLICAS
+from esamp.engines.vllm.serving import Serving
+from esamp.engines.vllm.settings import Settings
 
 
 class Door(RuleBasedStateMachine):
@@ -75,6 +77,7 @@ class Server:
     def __init__(self) -> None:
         self.go_on = asyncio.Event()
         self.seen: list[bytes] = []
+        self.ranks: list[list[bytes]] = []
         self.fails = False
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
@@ -82,6 +85,7 @@ class Server:
         while parts[-1].get("more_body"):
             parts.append(await receive())
         self.seen.append(b"".join(part["body"] for part in parts))
+        self.ranks.append([value for name, value in scope["headers"] if name == b"x-data-parallel-rank"])
         await self.go_on.wait()
         if self.fails:
             raise RuntimeError("the server has a fault")
@@ -89,8 +93,8 @@ class Server:
         await send({"type": "http.response.body", "body": b"{}"})
 
 
-async def post(door: Admission, body: bytes, method: str = "POST") -> tuple[int, bytes]:
-    """The answer to a body that arrives in two parts."""
+async def post(door: Admission, body: bytes, rank: bytes = b"") -> tuple[int, bytes]:
+    """The answer to a body that arrives in two parts, from a client or from a router that has chosen an engine."""
     arriving = [
         {"type": "http.request", "body": body[:5], "more_body": True},
         {"type": "http.request", "body": body[5:]},
@@ -103,16 +107,18 @@ async def post(door: Admission, body: bytes, method: str = "POST") -> tuple[int,
     async def send(message: Any) -> None:
         sent.append(message)
 
-    await door({"type": "http", "method": method}, receive, send)
+    headers = [(b"x-data-parallel-rank", rank)] if rank else []
+    await door({"type": "http", "method": "POST", "headers": headers}, receive, send)
     return sent[0]["status"], sent[1]["body"]
 
 
-def asked(prompts: int = 1) -> bytes:
-    return json.dumps({"prompt": ["x"] * prompts, "vllm_xargs": {"esamp_beta": 0.5}}).encode()
+def asked(prompts: int = 1, **more: Any) -> bytes:
+    return json.dumps({"prompt": ["x"] * prompts, "vllm_xargs": {"esamp_beta": 0.5, **more}}).encode()
 
 
 async def a_full_house(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(CAPACITY, "2")
+    monkeypatch.setenv(REFUSES, "1")
     server = Server()
     door = Admission(server)
     inside = [asyncio.create_task(post(door, asked())) for _ in range(2)]
@@ -140,3 +146,54 @@ async def a_full_house(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_who_finds_no_room_is_refused_and_others_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
     asyncio.run(a_full_house(monkeypatch))
+
+
+async def two_engines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(CAPACITY, "2")
+    monkeypatch.setenv(REPLICAS, "2")
+    server = Server()
+    door = Admission(server)
+    inside = [asyncio.create_task(post(door, asked())) for _ in range(4)]
+    await asyncio.sleep(0)
+    # Each to the engine with the fewest groups, and all samples of a request together.
+    assert server.ranks == [[b"0"], [b"1"], [b"0"], [b"1"]]
+    # Nobody is refused here: an engine that is full serves without ESamp.
+    more = asyncio.create_task(post(door, asked()))
+    plain = asyncio.create_task(post(door, b'{"prompt": "x"}'))
+    routed = asyncio.create_task(post(door, asked(), rank=b"1"))
+    await asyncio.sleep(0)
+    assert server.ranks[4:] == [[b"0"], [], [b"1"]]
+    server.go_on.set()
+    assert {status for status, _ in await asyncio.gather(*inside, more, plain, routed)} == {200}
+    server.ranks.clear()
+    for key in ("one", "two", "three", "one", "two", "three"):
+        await post(door, asked(esamp_group=key))
+    assert server.ranks[:3] == server.ranks[3:]
+    assert len({*map(tuple, server.ranks)}) == 2
+
+
+def test_the_samples_of_a_request_and_of_a_shared_group_go_to_one_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    asyncio.run(two_engines(monkeypatch))
+
+
+@pytest.mark.parametrize(
+    ("options", "replicas"),
+    [
+        ([], 1),
+        (["--data-parallel-size", "4"], 4),
+        (["--data_parallel_size=3"], 3),
+        (["-dp", "2", "--port", "8000"], 2),
+        (["--data-parallel-size=2", "--data-parallel-external-lb"], 1),
+        (["--data-parallel-size=2", "--data-parallel-rank=0"], 1),
+    ],
+)
+def test_a_server_knows_its_engines(options: list[str], replicas: int) -> None:
+    serving = Serving("model", Settings(), options=options)
+    assert serving.replicas == replicas
+    assert serving.environment()[REPLICAS] == str(replicas)
+    assert any("middleware" in argument for argument in serving.arguments()) == (replicas > 1)
+
+
+def test_what_would_tear_samples_apart_is_refused() -> None:
+    with pytest.raises(ValueError, match="--data-parallel-hybrid-lb must be left out"):
+        Serving("model", Settings(), options=["--data-parallel-size=4", "--data-parallel-hybrid-lb"])
