@@ -40,6 +40,7 @@ COMMANDS = {
     "report": Command("esamp.cli.report", "a run as a page to read, with figures and every sample"),
     "fit": Command("esamp.cli.fit", "trains a distiller on text, for a warm start"),
     "serve": Command("esamp.cli.serve", "vLLM's OpenAI-compatible server with ESamp: vLLM's options and ours"),
+    "ray": Command("esamp.cli.ray_job", "samples for a parquet of prompts, by vLLM engines on a Ray cluster"),
     "bench": Command("esamp.cli.bench", "what ESamp costs on this machine"),
     "tasks": Command("esamp.cli.tasks", "the tasks there are, and where their data comes from"),
     "doctor": Command("esamp.cli.doctor", "what works on this machine, and how to get the rest"),

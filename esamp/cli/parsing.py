@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import inspect
+import json
 import pydoc
 import re
 import shutil
@@ -18,7 +19,7 @@ from typing_extensions import override
 from esamp.cli.imports import ALLOW_IMPORTS, confined
 from esamp.cli.spelling import Spelling, canonical_config
 
-__all__ = ["Parser"]
+__all__ = ["Parser", "json_mapping"]
 
 _TYPES = {"int": "an integer", "float": "a finite number", "str": "text", "bool": "true or false"}
 
@@ -144,6 +145,22 @@ class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
         shown = super()._format_action_invocation(action).replace("--sampler.", "--")
         shown = shown.replace(" \b[=flags]", "").replace("learn_prompt", "learn-prompt")
         return re.sub(r", --\S+\+ \S+$", "", shown)  # jsonargparse's own way to append to a list
+
+
+def json_mapping(name: str, text: str) -> dict[str, Any]:
+    """The object that an option holds as JSON.
+
+    Raises:
+        TypeError: it is something else.
+        ValueError: it is no JSON.
+    """
+    try:
+        loaded = json.loads(text)
+    except ValueError as error:
+        raise ValueError(f"{name} must be a JSON object, got {text!r}: {error}") from error
+    if not isinstance(loaded, dict):
+        raise TypeError(f"{name} must be a JSON object, got {text!r}")
+    return loaded
 
 
 def _near(word: str, known: Iterable[str]) -> str:

@@ -14,10 +14,10 @@ from tools.tutorials import Page
 
 _PARSER = doctest.DocTestParser()
 
-# What lies beneath the sampler may change with any version, a kernel is shown by the reference beside it, and vLLM is
-# not here.
+# What lies beneath the sampler may change with any version, a kernel is shown by the reference beside it, and vLLM
+# and Ray are not here.
 _BENEATH = {
-    *("generation", "inside_generate", "kernels", "on_vllm", "shortlist", "step", "strength"),
+    *("generation", "inside_generate", "kernels", "on_vllm", "ray_job", "shortlist", "step", "strength"),
     *("RowFilters", "Temperatures", "filters_of_rows"),
 }
 

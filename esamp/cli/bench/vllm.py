@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from esamp.cli.bench.shared import PROMPT, Report, add_json, bench_parser
-from esamp.cli.parsing import Parser
+from esamp.cli.parsing import Parser, json_mapping
 from esamp.engines.huggingface.embedded import EMBEDDED_NAME, embedded_model
 from esamp.engines.vllm.compatibility import check_version
 from esamp.engines.vllm.settings import Settings
@@ -60,8 +59,8 @@ def run(options: Any, command: str) -> int:
         [PROMPT] * options.prompts, options.n, options.max_new_tokens, options.min_p, options.sampler.beta
     )
     room = {"max_groups": options.prompts, "max_lanes": options.n}
-    settings = Settings(**(room | _mapping("esamp", options.esamp)))
-    engine = {"max_model_len": 1024, "seed": 0} | _mapping("engine", options.engine)
+    settings = Settings(**(room | json_mapping("esamp", options.esamp)))
+    engine = {"max_model_len": 1024, "seed": 0} | json_mapping("engine", options.engine)
     with _folder(options.model) as model:
         measured = measure_against_vllm(model, settings.plain(), workload, engine, options.rounds)
     report.say(f"{options.model}, {options.prompts} x {options.n} samples of {options.max_new_tokens} tokens:")
@@ -83,13 +82,3 @@ def _folder(model: str) -> Generator[Path]:
             yield Path(folder)
     else:
         yield Path(embedded_model() if model == EMBEDDED_NAME else model)
-
-
-def _mapping(name: str, text: str) -> dict[str, Any]:
-    try:
-        loaded = json.loads(text)
-    except ValueError as error:
-        raise ValueError(f"{name} must be a JSON object, got {text!r}: {error}") from error
-    if not isinstance(loaded, dict):
-        raise TypeError(f"{name} must be a JSON object, got {text!r}")
-    return loaded
