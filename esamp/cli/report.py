@@ -13,7 +13,7 @@ from esamp.cli.parsing import Parser
 from esamp.cli.quiet import quiet
 from esamp.cli.report_page import TokenCutter, local_decoder, make_browser, render_report
 from esamp.cli.spelling import Spelling
-from esamp.metrics import MiniLM
+from esamp.metrics import KeptEmbeddings, MiniLM
 from esamp.studies.evaluated import EvaluatedRun, read_run
 from esamp.studies.figures import check_matplotlib
 from esamp.studies.palette import LIGHT, looks
@@ -21,6 +21,8 @@ from esamp.studies.report import Report, make_report, report_json, report_markdo
 from esamp.studies.report_figures import draw
 
 __all__ = ["parser", "run"]
+
+_EMBEDDINGS = "embeddings.safetensors"
 
 _DESCRIPTION = """\
 Sums up a run of `esamp eval`: writes report.html (one file, nothing is loaded from anywhere), summary.md,
@@ -76,8 +78,10 @@ def run(options: Any) -> int:
     with quiet():
         decode = local_decoder(_model(read))
         cutter = None if decode is None else TokenCutter(decode)
-        embedder = MiniLM() if options.embed else None
+        embedder = KeptEmbeddings(MiniLM(), read.folder / _EMBEDDINGS, "all-MiniLM-L6-v2") if options.embed else None
         report = make_report(read, baseline=options.baseline, decode=decode, embedder=embedder, progress=_say)
+        if embedder is not None:
+            embedder.save()
     report = replace(report, words=replace(report.words, paragraph=[*said, *report.words.paragraph]))
     _say("writing")
     _write(report, figures, kind)

@@ -7,6 +7,7 @@ from esamp.metrics.distinct import distinct_n, repetition
 from esamp.metrics.embedding import Embedder, MiniLM
 from esamp.metrics.endings import is_looping, looping_rate, truncation_rate
 from esamp.metrics.intervals import Interval, curve_intervals, mean_interval
+from esamp.metrics.kept_embeddings import KeptEmbeddings
 from esamp.metrics.paired import PairedDifference, paired_difference, sign_flip_p_value
 from esamp.metrics.perplexity import log_probs_under, perplexity, perplexity_under
 from esamp.metrics.scores import Scores, score, score_samples
@@ -16,6 +17,7 @@ from esamp.metrics.vendi import vendi_score
 __all__ = [
     "Embedder",
     "Interval",
+    "KeptEmbeddings",
     "MiniLM",
     "PairedDifference",
     "Scores",
