@@ -1,0 +1,146 @@
+"""What could torch.compile win? The forward of one token as the decode loop runs it, beside compiled ones and a floor.
+
+    OMP_NUM_THREADS=1 python benchmarks/compiled_forward.py [--ways parts decoder --prompts 1 --n 16 --steps 40 --json FILE]
+
+The ways take a step in turn. `eager` is the loop's own forward with its growing cache; `products` are the matrix
+products of the same forward alone, which a compiler leaves to the same library; `parts` compiles each layer's norms
+and MLP and keeps the growing cache; `decoder` compiles everything below the head over a static cache. Prints the
+median of each way's processor and wall time, and of eager's over its, step by step.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import StaticCache
+
+from esamp.engines.huggingface.cache import expand
+from esamp.engines.huggingface.engine import HuggingFaceEngine
+from esamp.engines.huggingface.loading import load
+from esamp.engines.huggingface.taps import find_layers
+
+PROMPT_TOKENS, WARM_UP = 32, 3
+Step = Callable[[int], Tensor | None]
+"""The forward of step i; the logits, where there are any."""
+
+
+def tokens_of(step: int, rows: int) -> Tensor:
+    """Some tokens, the same for every way."""
+    return (torch.arange(rows).unsqueeze(1) * 31 + step * 7) % 1000 + 100
+
+
+def prompt_of(rows: int) -> Tensor:
+    """A prompt, the same in every row."""
+    return (torch.arange(PROMPT_TOKENS) * 13 % 1000 + 100).expand(rows, -1)
+
+
+def growing(engine: HuggingFaceEngine, rows: int, steps: int) -> Step:
+    """The loop's own forward."""
+    mask = torch.ones(rows, PROMPT_TOKENS + steps, dtype=torch.int64)
+    _, cache = engine.forward(prompt_of(rows), mask[:, :PROMPT_TOKENS], None)
+    expand(cache, torch.arange(rows))
+    return lambda step: engine.forward(tokens_of(step, rows), mask[:, : PROMPT_TOKENS + step + 1], cache)[0]
+
+
+def static(model: Any, rows: int, steps: int) -> Step:
+    """Everything below the head compiled, over a cache of the whole length."""
+    decoder = model.get_decoder()
+    compiled = torch.compile(decoder.forward, dynamic=False)
+    cache = StaticCache(config=model.config, max_cache_len=PROMPT_TOKENS + steps)
+    decoder(input_ids=prompt_of(rows), past_key_values=cache)
+
+    def step_of(step: int) -> Tensor:
+        position = torch.full((rows, 1), PROMPT_TOKENS + step)
+        hidden = compiled(input_ids=tokens_of(step, rows), position_ids=position, past_key_values=cache)
+        return model.lm_head(hidden.last_hidden_state[:, -1])
+
+    return step_of
+
+
+def products(model: Any, rows: int) -> Step:
+    """Every linear map of the model on as many rows, and nothing else."""
+    maps = [module for module in model.modules() if isinstance(module, nn.Linear)]
+    inputs = {linear.in_features: torch.randn(rows, linear.in_features) for linear in maps}
+
+    def step_of(step: int) -> None:
+        for linear in maps:
+            linear(inputs[linear.in_features])
+
+    return step_of
+
+
+def parts_compiled(name: str) -> HuggingFaceEngine:
+    """An engine whose layers' norms and MLPs are compiled: one code for all layers."""
+    engine = HuggingFaceEngine(*load(name, "float32", "cpu"))
+    for layer in find_layers(engine.model):
+        for part in ("input_layernorm", "post_attention_layernorm", "mlp"):
+            module = getattr(layer, part)
+            module.forward = torch.compile(module.forward, dynamic=True)
+    return engine
+
+
+def measure(ways: dict[str, Step], steps: int) -> dict[str, dict[str, Any]]:
+    """Times of each way's steps, one of each in turn; the first ones, which compile, are told apart."""
+    found: dict[str, dict[str, Any]] = {way: {"cpu": [], "wall": [], "warm_up": 0.0, "error": 0.0} for way in ways}
+    for step in range(steps):
+        reference: Tensor | None = None
+        for way, forward in ways.items():
+            wall, cpu = time.perf_counter(), time.process_time()
+            logits = forward(step)
+            cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+            if step < WARM_UP:
+                found[way]["warm_up"] += wall
+            else:
+                found[way]["cpu"].append(cpu)
+                found[way]["wall"].append(wall)
+            if logits is not None:
+                logits = logits.reshape(len(logits), -1).float()
+                reference = logits if reference is None else reference
+                found[way]["error"] = max(found[way]["error"], float((logits - reference).abs().max()))
+    return found
+
+
+@torch.no_grad()
+def main() -> int:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default="smollm2-135m")
+    parser.add_argument("--ways", nargs="*", default=["parts", "decoder"], choices=["parts", "decoder"])
+    parser.add_argument("--prompts", type=int, default=1)
+    parser.add_argument("--n", type=int, default=16)
+    parser.add_argument("--steps", type=int, default=40)
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    rows, steps = options.prompts * options.n, options.steps
+    engine = HuggingFaceEngine(*load(options.model, "float32", "cpu"))
+    ways = {"eager": growing(engine, rows, steps), "products": products(engine.model, rows)}
+    if "parts" in options.ways:
+        ways["parts"] = growing(parts_compiled(options.model), rows, steps)
+    if "decoder" in options.ways:
+        ways["decoder"] = static(engine.model, rows, steps)
+    found = measure(ways, steps)
+    print(f"{options.model}, {rows} rows, {torch.get_num_threads()} threads, torch {torch.__version__}")
+    for way, times in found.items():
+        line = [f"{way:9}"]
+        for clock in ("cpu", "wall"):
+            ratios = [a / b for a, b in zip(found["eager"][clock], times[clock], strict=True)]
+            low, middle, high = statistics.quantiles(ratios, n=4)
+            line.append(f"{clock} {statistics.median(times[clock]) * 1e3:6.1f} ms, x{middle:.2f} ({low:.2f} … {high:.2f})")
+        print(*line, f"first {WARM_UP} steps {times['warm_up']:.1f} s, |Δ logits| ≤ {times['error']:.1e}", sep="; ")
+    if options.json:
+        settings = {"model": options.model, "rows": rows, "threads": torch.get_num_threads(), "torch": torch.__version__}
+        options.json.write_text(json.dumps({"command": sys.argv, "settings": settings, "ways": found}, indent=1) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
