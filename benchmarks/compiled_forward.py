@@ -1,10 +1,11 @@
 """What could torch.compile win? The forward of one token as the decode loop runs it, beside compiled ones and a floor.
 
-    OMP_NUM_THREADS=1 python benchmarks/compiled_forward.py [--ways parts decoder --prompts 1 --n 16 --steps 40 --json FILE]
+    OMP_NUM_THREADS=1 python benchmarks/compiled_forward.py [--ways packed parts decoder --n 16 --steps 40 --json FILE]
 
 The ways take a step in turn. `eager` is the loop's own forward with its growing cache; `products` are the matrix
 products of the same forward alone, which a compiler leaves to the same library; `parts` compiles each layer's norms
-and MLP and keeps the growing cache; `decoder` compiles everything below the head over a static cache. Prints the
+and MLP and keeps the growing cache; `packed` compiles nothing and multiplies by weights that MKL has laid out for
+that many rows beforehand; `decoder` compiles everything below the head over a static cache. Prints the
 median of each way's processor and wall time, and of eager's over its, step by step.
 """
 
@@ -29,6 +30,7 @@ from esamp.engines.huggingface.loading import load
 from esamp.engines.huggingface.taps import find_layers
 
 PROMPT_TOKENS, WARM_UP = 32, 3
+WAYS = ("packed", "parts", "decoder")
 Step = Callable[[int], Tensor | None]
 """The forward of step i; the logits, where there are any."""
 
@@ -88,6 +90,28 @@ def parts_compiled(name: str) -> HuggingFaceEngine:
     return engine
 
 
+def packed_weights(name: str, rows: int) -> HuggingFaceEngine:
+    """An engine whose linear maps multiply by packed copies of their weights; other numbers of rows go as before."""
+    engine = HuggingFaceEngine(*load(name, "float32", "cpu"))
+    for module in engine.model.modules():
+        if isinstance(module, nn.Linear):
+            module.forward = packed_forward(module, rows)
+    return engine
+
+
+def packed_forward(linear: nn.Linear, rows: int) -> Callable[[Tensor], Tensor]:
+    """What `linear` does, by MKL's packed product where its input has so many rows."""
+    plain = linear.forward
+    packed = torch.ops.mkl._mkl_reorder_linear_weight(linear.weight.detach(), rows)
+
+    def forward(hidden: Tensor) -> Tensor:
+        if hidden.numel() != rows * linear.in_features:
+            return plain(hidden)
+        return torch.ops.mkl._mkl_linear(hidden, packed, linear.weight, linear.bias, rows)
+
+    return forward
+
+
 def measure(ways: dict[str, Step], steps: int) -> dict[str, dict[str, Any]]:
     """Times of each way's steps, one of each in turn; the first ones, which compile, are told apart."""
     found: dict[str, dict[str, Any]] = {way: {"cpu": [], "wall": [], "warm_up": 0.0, "error": 0.0} for way in ways}
@@ -114,7 +138,7 @@ def main() -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="smollm2-135m")
-    parser.add_argument("--ways", nargs="*", default=["parts", "decoder"], choices=["parts", "decoder"])
+    parser.add_argument("--ways", nargs="*", default=WAYS, choices=WAYS)
     parser.add_argument("--prompts", type=int, default=1)
     parser.add_argument("--n", type=int, default=16)
     parser.add_argument("--steps", type=int, default=40)
@@ -125,6 +149,8 @@ def main() -> int:
     ways = {"eager": growing(engine, rows, steps), "products": products(engine.model, rows)}
     if "parts" in options.ways:
         ways["parts"] = growing(parts_compiled(options.model), rows, steps)
+    if "packed" in options.ways:
+        ways["packed"] = growing(packed_weights(options.model, rows), rows, steps)
     if "decoder" in options.ways:
         ways["decoder"] = static(engine.model, rows, steps)
     found = measure(ways, steps)
@@ -134,10 +160,17 @@ def main() -> int:
         for clock in ("cpu", "wall"):
             ratios = [a / b for a, b in zip(found["eager"][clock], times[clock], strict=True)]
             low, middle, high = statistics.quantiles(ratios, n=4)
-            line.append(f"{clock} {statistics.median(times[clock]) * 1e3:6.1f} ms, x{middle:.2f} ({low:.2f} … {high:.2f})")
+            line.append(
+                f"{clock} {statistics.median(times[clock]) * 1e3:6.1f} ms, x{middle:.2f} ({low:.2f} … {high:.2f})"
+            )
         print(*line, f"first {WARM_UP} steps {times['warm_up']:.1f} s, |Δ logits| ≤ {times['error']:.1e}", sep="; ")
     if options.json:
-        settings = {"model": options.model, "rows": rows, "threads": torch.get_num_threads(), "torch": torch.__version__}
+        settings = {
+            "model": options.model,
+            "rows": rows,
+            "threads": torch.get_num_threads(),
+            "torch": torch.__version__,
+        }
         options.json.write_text(json.dumps({"command": sys.argv, "settings": settings, "ways": found}, indent=1) + "\n")
     return 0
 
