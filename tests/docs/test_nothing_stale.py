@@ -26,6 +26,7 @@ _OTHERS = re.compile(r"^(?:[A-Z_]+=\S+ )*(pip|torchrun|make|git|pytest|python -m
 # vLLM's own, which `esamp serve` hands over.
 _VLLMS = frozenset(
     {"--api-server-count", "--dtype", "--generation-config", "--logits-processors", "--max-model-len", "--port"}
+    | {"--data-parallel-size", "--data-parallel-external-lb", "--data-parallel-hybrid-lb"}
     | {"--tensor-parallel-size", "--worker-extension-cls"}
 )
 _SCRIPT = re.compile(r"\bpython (\S+\.py)\b")
