@@ -238,15 +238,16 @@ class VLLMSampler(Sampler):
 
 
 def _diagnostics(longest: dict[tuple[int, int], dict[str, Any]], steps: int) -> Diagnostics:
-    """Losses and resets of each group: what its longest sample of each wave saw, of which each has room for `steps`."""
+    """How each group did: what its longest sample of each wave saw, of which each has room for `steps` losses."""
     losses: dict[int, list[float]] = {}
-    resets: dict[int, int] = {}
+    last: dict[int, tuple[int, int]] = {}
     for group, wave in sorted(longest):
         record = longest[group, wave]
         loss: list[float] = record["loss"]
         losses[group] = losses.get(group, []) + loss + [torch.nan] * (steps - len(loss))
-        resets[group] = int(record["resets"][-1])
-    return Diagnostics(torch.tensor(list(losses.values())), torch.tensor(list(resets.values())))
+        last[group] = int(record["resets"][-1]), int(record["exhausted"][-1])
+    resets, exhausted = torch.tensor(list(last.values())).unbind(dim=-1)
+    return Diagnostics(torch.tensor(list(losses.values())), resets, exhausted)
 
 
 def _refuse(state: object, temperature: object, beta: object) -> None:

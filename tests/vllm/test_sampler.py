@@ -65,6 +65,8 @@ def test_results_are_the_same(sampler: VLLMSampler, other: ESampSampler, asked: 
             torch.testing.assert_close(getattr(mine, name), getattr(theirs, name), atol=1e-3, rtol=1e-3)
     torch.testing.assert_close(got.diagnostics.loss, wanted.diagnostics.loss, atol=1e-3, rtol=1e-3, equal_nan=True)
     assert got.diagnostics.resets.tolist() == wanted.diagnostics.resets.tolist()
+    assert got.diagnostics.exhausted is not None and wanted.diagnostics.exhausted is not None
+    assert got.diagnostics.exhausted.tolist() == wanted.diagnostics.exhausted.tolist()
 
 
 def test_what_this_engine_lacks_is_refused_by_name(sampler: VLLMSampler) -> None:

@@ -15,8 +15,19 @@ from esamp.explorer import Explorer
 
 __all__ = ["COLUMNS", "Records"]
 
-COLUMNS = ("token_ids", "log_probs", "reference_log_probs", "novelty", "kl", "candidates", "loss", "resets")
-"""What is recorded of each token, and the loss of its group in that step, with how often it was reset so far."""
+COLUMNS = (
+    "token_ids",
+    "log_probs",
+    "reference_log_probs",
+    "novelty",
+    "kl",
+    "candidates",
+    "loss",
+    "resets",
+    "exhausted",
+)
+"""What is recorded of each token, and the loss of its group in that step, how often it was reset so far, and whether it
+was given up for want of memory."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +72,7 @@ class Records:
             fused.candidates.count(),
             self._explorer.losses()[step.rows.slot],
             self._explorer.resets()[step.rows.slot],
+            self._explorer.exhausted()[step.rows.slot],
         )
         self._pages.append(_Page(marks, step.alive, torch.stack([column.double() for column in columns], dim=-1)))
 
