@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-__all__ = ["KEY", "ROWS", "arrow", "read_rows", "row_schema"]
+__all__ = ["KEY", "ROWS", "arrow", "read_rows", "row_schema", "write_rows"]
 
 ROWS = "rows"
 """Name of the folder of parquet files in a run's folder."""
@@ -75,6 +75,22 @@ def row_schema() -> Any:
             ("resets", pa.int32()),
             ("seconds", pa.float32()),
         ]
+    )
+
+
+def write_rows(table: Any, file: Any) -> None:
+    """Write rows as parquet. Numbers of tokens make up most of a row, and take a third less space byte by byte.
+
+    Args:
+        table: a `pyarrow.Table` of `row_schema`.
+        file: a path, or a file that is open for writing.
+    """
+    pa = arrow()
+    lists = [field.name for field in row_schema() if pa.types.is_list(field.type)]
+    texts = [field.name for field in row_schema() if pa.types.is_string(field.type)]
+    split = [f"{name}.list.element" for name in lists if pa.types.is_floating(row_schema().field(name).type.value_type)]
+    pa.parquet.write_table(
+        table, file, compression="zstd", compression_level=12, use_dictionary=texts, use_byte_stream_split=split
     )
 
 

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from esamp.studies.rows import ROWS, arrow, row_schema
+from esamp.studies.rows import ROWS, arrow, row_schema, write_rows
 from esamp.studies.study import Study, Unit
 
 __all__ = ["RunFolder", "arrow"]
@@ -77,7 +77,7 @@ class RunFolder:
         """Keep the rows of a unit, all or nothing, whenever the process or the machine stops."""
         scratch = self.partial / f"{unit.key}.{os.getpid()}.tmp"
         with scratch.open("wb") as file:
-            self._arrow.parquet.write_table(self._arrow.Table.from_pylist(rows, schema=row_schema()), file)
+            write_rows(self._arrow.Table.from_pylist(rows, schema=row_schema()), file)
             file.flush()
             os.fsync(file.fileno())
         scratch.replace(self.rows / f"{unit.key}.parquet")
