@@ -177,7 +177,7 @@ def test_a_verifier_that_fails_loses_no_sample(esamp, study: Path, tmp_path: Pat
 def test_a_disk_that_is_full_leaves_no_half_file(esamp, study: Path, tmp_path: Path, monkeypatch):
     import pyarrow.parquet
 
-    def full(table, file) -> None:
+    def full(table, file, **_: object) -> None:
         file.write(b"half")
         raise OSError(28, "No space left on device")
 
