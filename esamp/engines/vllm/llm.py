@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import vllm
+from typing_extensions import override
 
 from esamp.engines.huggingface.embedded import EMBEDDED_NAME, embedded_model
 from esamp.engines.vllm import plugin
@@ -35,6 +36,20 @@ class LLM(vllm.LLM):
         plugin.register()
         source = embedded_model() if str(model) == EMBEDDED_NAME else model
         super().__init__(str(source), **engine_arguments(Settings(**(esamp or {})), **options))
+
+    @override
+    def generate(self, prompts: Any, sampling_params: Any = None, *, use_tqdm: Any = True, **more: Any) -> Any:
+        """As `vllm.LLM.generate`, but the engine begins when it has all requests.
+
+        An engine in a process of its own would begin with the first sample to arrive, and what the others learn from it
+        would depend on how soon they come.
+        """
+        self.sleep(level=0, mode="keep")
+        try:
+            self.enqueue(prompts, sampling_params, use_tqdm=use_tqdm, **more)
+        finally:
+            self.wake_up(tags=["scheduling"])
+        return self.wait_for_completion(vllm.RequestOutput, use_tqdm=use_tqdm)
 
 
 def engine_arguments(settings: Settings, **options: Any) -> dict[str, Any]:
