@@ -13,8 +13,8 @@ PROMPTS = ["the sea is wide", "a bird in the hand"]
 NO_TOKEN = 10**6
 
 
-def draw_at_different_paces(llm: Any) -> None:
-    """Run in a process of its own, whose engine is in another one again."""
+def draw_at_different_paces(llm: Any) -> str:
+    """Tokens at two paces and after a refusal, and the refusal; run in a process whose engine is in another one again."""
     import vllm
     from vllm.exceptions import VLLMValidationError
 
@@ -37,12 +37,13 @@ def draw_at_different_paces(llm: Any) -> None:
     found = [draw()]
     pace[0] = 0.05
     found.append(draw())
+    refused = ""
     try:
         llm.generate([PROMPTS[0], {"prompt_token_ids": [NO_TOKEN]}], parameters, use_tqdm=False)
     except VLLMValidationError as error:
-        print("refused", json.dumps(str(error)))
+        refused = str(error)
     found.append(draw())
-    print("found", json.dumps(found))
+    return json.dumps([found, refused])
 
 
 def test_an_engine_starts_when_all_requests_are_there(tiny_folder: Path) -> None:
@@ -54,11 +55,10 @@ def test_an_engine_starts_when_all_requests_are_there(tiny_folder: Path) -> None
         "if __name__ == '__main__':\n"
         "    os.environ['VLLM_ENABLE_V1_MULTIPROCESSING'] = '1'\n"
         "    more = options(max_num_batched_tokens=1024, num_gpu_blocks_override=256)\n"
-        f"    draw_at_different_paces(LLM({str(tiny_folder)!r}, esamp=ESAMP, **more))\n"
+        f"    print('found', draw_at_different_paces(LLM({str(tiny_folder)!r}, esamp=ESAMP, **more)))\n"
     )
-    printed = elsewhere(code)
-    assert str(NO_TOKEN) in printed["refused"]
-    at_once, late, after_a_refusal = json.loads(printed["found"])
+    (at_once, late, after_a_refusal), refused = json.loads(elsewhere(code)["found"])
+    assert str(NO_TOKEN) in refused
     assert late == at_once
     assert after_a_refusal == at_once, "what came with the refused request has left nothing behind"
     assert len({tuple(sample) for samples in at_once for sample in samples}) > len(PROMPTS)
