@@ -14,7 +14,7 @@ NO_TOKEN = 10**6
 
 
 def draw_at_different_paces(llm: Any) -> str:
-    """Tokens at two paces and after a refusal, and the refusal; run in a process whose engine is in another one again."""
+    """Tokens at two paces and after a refusal, and the refusal. The process it runs in starts an engine in another one."""
     import vllm
     from vllm.exceptions import VLLMValidationError
 
