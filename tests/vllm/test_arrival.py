@@ -14,7 +14,7 @@ NO_TOKEN = 10**6
 
 
 def draw_at_different_paces(llm: Any) -> str:
-    """Tokens at two paces and after a refusal, and the refusal. The process it runs in starts an engine in another one."""
+    """Tokens at two paces and after a refusal, and what was refused; the engine is in a process of its own."""
     import vllm
     from vllm.exceptions import VLLMValidationError
 
