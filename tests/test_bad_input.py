@@ -166,7 +166,8 @@ GENERATE: list[tuple[dict[str, Any], type[Exception], tuple[str, ...]]] = [
 
 
 def name(value: object) -> str:
-    return re.sub(r"\s+", " ", str(value))[:60] if isinstance(value, dict) else ""
+    """Readable, and the same in every process."""
+    return re.sub(r" at 0x\w+|\s+", " ", str(value))[:60] if isinstance(value, dict) else ""
 
 
 @pytest.mark.parametrize(("arguments", "error", "parts"), CONSTRUCTOR, ids=name)

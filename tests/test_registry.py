@@ -40,7 +40,9 @@ def animals() -> Registry[Animal]:
     return registry
 
 
-@pytest.mark.parametrize("part", [Dog(), Dog, "dog", "Dog", f"{__name__}.Dog"], ids=str)
+@pytest.mark.parametrize(
+    "part", [Dog(), Dog, "dog", "Dog", f"{__name__}.Dog"], ids=["object", "class", "name", "its class", "path"]
+)
 def test_a_part_is_built_from_whatever_names_it(animals: Registry[Animal], part: Any) -> None:
     assert isinstance(animals.build(part), Dog)
 

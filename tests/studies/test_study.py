@@ -54,7 +54,7 @@ def test_keys_are_readable_unique_and_stable():
         {"n": 5},
         {"arms": [replace(arm, settings={**arm.settings, "min_p": 0.1}) for arm in ARMS]},
     ],
-    ids=repr,
+    ids=["model", "dtype", "problems", "chat", "longest", "task's name", "n", "settings"],
 )
 def test_whatever_the_rows_depend_on_is_in_the_key(change):
     assert not set(keys(STUDY)) & set(keys(replace(STUDY, **change)))
