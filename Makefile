@@ -8,6 +8,11 @@ export NO_MKDOCS_2_WARNING := 1
 
 VLLM := .venv-vllm
 
+# Processes of the tests, whose models are tiny: a thread for each. A file's tests stay in one of them.
+WORKERS ?= 2
+PYTEST := -m pytest --numprocesses $(WORKERS) --dist loadfile
+test coverage: export OMP_NUM_THREADS := 1
+
 .PHONY: setup demo test test-vllm coverage check format docs pages tutorials api package gpu audit fuzz soak clean
 
 setup: $(VENV)/.stamp-dev
@@ -30,16 +35,16 @@ demo: $(VENV)/.stamp-demo
 	$(BIN)/esamp demo
 
 test: setup
-	$(BIN)/python -m pytest --jaxtyping-packages=esamp,beartype.beartype
-	TRITON_DEFAULT_FP_FUSION=1 $(BIN)/python -m pytest tests/kernels/compiled
-	TRITON_INTERPRET=1 $(BIN)/python -m pytest tests/kernels/interpreted
+	$(BIN)/python $(PYTEST) --jaxtyping-packages=esamp,beartype.beartype
+	TRITON_DEFAULT_FP_FUSION=1 $(BIN)/python $(PYTEST) tests/kernels/compiled
+	TRITON_INTERPRET=1 $(BIN)/python $(PYTEST) tests/kernels/interpreted
 
 # What the tests above run of the library, process by process; fails below the share of lines that pyproject.toml asks for.
 coverage: setup
 	$(BIN)/python -m coverage erase
-	$(BIN)/python -m coverage run -m pytest --jaxtyping-packages=esamp,beartype.beartype
-	TRITON_DEFAULT_FP_FUSION=1 $(BIN)/python -m coverage run -m pytest tests/kernels/compiled
-	TRITON_INTERPRET=1 $(BIN)/python -m coverage run -m pytest tests/kernels/interpreted
+	$(BIN)/python -m coverage run $(PYTEST) --jaxtyping-packages=esamp,beartype.beartype
+	TRITON_DEFAULT_FP_FUSION=1 $(BIN)/python -m coverage run $(PYTEST) tests/kernels/compiled
+	TRITON_INTERPRET=1 $(BIN)/python -m coverage run $(PYTEST) tests/kernels/interpreted
 	$(BIN)/python -m coverage combine --quiet
 	$(BIN)/python -m coverage report --skip-covered
 

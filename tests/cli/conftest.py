@@ -27,10 +27,11 @@ def model(tmp_path_factory: pytest.TempPathFactory, tokenizer: PreTrainedTokeniz
 
 
 @pytest.fixture
-def esamp(capsys: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
-    """Runs the command line in this process."""
+def esamp(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Outcome]:
+    """Runs the command line in this process, which had no other arguments."""
 
     def run(*argv: str) -> Outcome:
+        monkeypatch.setattr("sys.argv", ["esamp", *argv])
         capsys.readouterr()
         code = main(argv)
         return Outcome(code, *capsys.readouterr())

@@ -122,7 +122,8 @@ def test_a_stopped_run_goes_on_and_ends_as_an_undisturbed_one(esamp, study: Path
     monkeypatch.setattr(ESampSampler, "generate", interrupted)
     got = esamp("eval", str(study), "--out", str(parts), *CPU)
     assert got.code == 130
-    assert f"esamp: interrupted; 15 of 180 rows are in {parts}; to go on, run the same command again: esamp " in got.err
+    again = f"to go on, run the same command again: esamp eval {study}"
+    assert f"esamp: interrupted; 15 of 180 rows are in {parts}; {again}" in got.err
     before = {file: file.stat().st_mtime_ns for file in (parts / "rows").iterdir()}
     got = esamp("eval", str(study), "--out", str(parts), *CPU)
     assert f"15 of 180 rows are in {parts}" in got.out
