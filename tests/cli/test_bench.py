@@ -28,7 +28,7 @@ def test_overhead_keeps_every_pair_and_the_command(esamp, tmp_path: Path, monkey
     assert "alternating pairs of steps" in said and "2 x 2 samples of 5 tokens" in said
     assert record.command == f"OMP_NUM_THREADS=1 esamp bench {words} --json {path}"
     assert record.bench == "overhead"
-    assert len(record.result["plain"]["wall"]) == len(record.result["explored"]["cpu"]) == 2 * 3
+    assert len(record.result["plain"]["wall"]) == len(record.result["explored"]["cpu"]) == 4 * 3
     assert set(record.result["wall_share"]) == {"median", "low", "high"}
     settings = record.settings
     assert (settings["model"], settings["dtype"], settings["distiller"]) == (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from esamp.checks import check_choice
@@ -12,7 +13,7 @@ from esamp.studies.speed.overhead import measure_overhead, measure_step_overhead
 
 __all__ = ["parser", "run"]
 
-_UNITS = {"runs": (measure_overhead, 11), "steps": (measure_step_overhead, 2)}
+_UNITS = {"runs": (measure_overhead, 11), "steps": (measure_step_overhead, 4)}
 
 
 def parser() -> Parser:
@@ -21,9 +22,10 @@ def parser() -> Parser:
         "overhead",
         "Times the decode loop with β = 0 and with ESamp in alternating pairs, all samples of equal length, and\n"
         "prints what ESamp adds: the median over the pairs, with its quartiles. Pairs are whole runs, setting up\n"
-        "and prefill included, or single steps of two runs that take turns, which a busy machine disturbs far less.",
+        "and prefill included, or single steps of two runs that take turns, which a busy machine disturbs far less.\n"
+        "With --beta 0 both sides are the same, and what is printed is the zero of the instrument.",
     )
-    options = add_workload(made, tokens=16, pairs="pairs of runs, after one to warm up (11; with steps 2)")
+    options = add_workload(made, tokens=16, pairs="pairs of runs, after one to warm up (11; with steps 4)")
     options.add_argument("--alternate", type=str, default="runs", metavar="UNIT", help="runs or steps (runs)")
     return made
 
@@ -43,6 +45,7 @@ def run(options: Any, command: str) -> int:
             pairs=pairs if options.pairs is None else options.pairs,
         )
     settings = settings_of(sampler, options)
-    report.say(title(settings), overhead.summary(), f"{overhead.candidates:.1f} candidates a row")
+    candidates = [] if math.isnan(overhead.candidates) else [f"{overhead.candidates:.1f} candidates a row"]
+    report.say(title(settings), overhead.summary(), *candidates)
     report.write(settings, overhead.to_dict(), sampler)
     return 0

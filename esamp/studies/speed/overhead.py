@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -32,7 +33,8 @@ class Overhead:
         explored: of the run, or step, with ESamp beside it.
         tokens: tokens of each; the same in all of them.
         unit: "run" or "step".
-        candidates: of the steps with ESamp, the mean number of tokens of a row that the filters let through.
+        candidates: of the steps with ESamp, the mean number of tokens of a row that the filters let through; NaN where
+            β was 0 on both sides, and what is measured is the instrument's own zero.
     """
 
     plain: Times
@@ -60,10 +62,11 @@ class Overhead:
         """One line: the median share with its quartiles, the same in processor time, and both speeds."""
         plain, explored = (self.tokens / statistics.median(times.wall) for times in (self.plain, self.explored))
         wall, cpu = self.wall, self.cpu
+        what = "The second of two runs with β = 0" if math.isnan(self.candidates) else "ESamp"
         return (
-            f"ESamp adds {wall.median:+.1%} of the time (median of {len(self.plain.wall)} alternating pairs of "
+            f"{what} adds {wall.median:+.1%} of the time (median of {len(self.plain.wall)} alternating pairs of "
             f"{self.unit}s; half of them lie between {wall.low:+.1%} and {wall.high:+.1%}), {cpu:+.1%} of the "
-            f"processor time; {plain:.1f} tokens/s plain, {explored:.1f} with ESamp"
+            f"processor time; {plain:.1f} tokens/s plain, {explored:.1f} with it"
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -71,7 +74,7 @@ class Overhead:
         return {
             "unit": self.unit,
             "tokens": self.tokens,
-            "candidates": self.candidates,
+            "candidates": None if math.isnan(self.candidates) else self.candidates,
             "plain": vars(self.plain),
             "explored": vars(self.explored),
             "wall_share": vars(self.wall),
@@ -97,13 +100,12 @@ def measure_overhead(
     """Time `generate` with β = 0 and with the sampler's β in turn, after one warm-up of each.
 
     All samples run to `max_new_tokens`, so that both do the same number of forwards of the same rows. Many short pairs
-    withstand a noisy machine better than a few long ones.
+    withstand a noisy machine better than a few long ones. A sampler with β = 0 shows what is measured where nothing is.
 
     Raises:
         ValueError: an argument is out of range.
     """
     check_integer("pairs", pairs, low=2, hint="one pair has no spread")
-    _check_explores(sampler)
     clock, plain, explored, widths = Clock(sampler.engine.device), Times(), Times(), list[float]()
     for seed in range(pairs + 1):
         workload: dict[str, Any] = {"max_new_tokens": max_new_tokens, "min_p": min_p}
@@ -112,7 +114,7 @@ def measure_overhead(
         if seed:
             plain.add(laps[0])
             explored.add(laps[1])
-    return Overhead(plain, explored, len(prompts) * n * max_new_tokens, "run", statistics.mean(widths))
+    return Overhead(plain, explored, len(prompts) * n * max_new_tokens, "run", _mean(widths))
 
 
 def measure_step_overhead(
@@ -122,23 +124,24 @@ def measure_step_overhead(
     n: int = 16,
     max_new_tokens: int = 128,
     min_p: float | None = 0.05,
-    pairs: int = 2,
+    pairs: int = 4,
     callbacks: Sequence[Callback] = (),
 ) -> Overhead:
     """Run `generate` with β = 0 and with the sampler's β at once, one step of each in turn, and time the steps.
 
     The two share the model's weights and nothing else. A pair of steps lies within a fraction of a second, so that what
-    the machine does beside them hits both. What is not in a step, the setting up and the prefill, is left out; whole
-    runs (`measure_overhead`) have it.
+    the machine does beside them hits both. Where each has its memory is not the same, and worth up to a percent; so in
+    every second pair of runs they exchange their places. What is not in a step, the setting up and the prefill, is left
+    out; whole runs (`measure_overhead`) have it.
 
     Args:
-        sampler: with β > 0.
+        sampler: with β = 0 it shows what is measured where nothing is.
         prompts: of both.
         n: samples of each prompt.
         max_new_tokens: steps of a run, at least 4; the first and the last are not counted.
         min_p: the filter of both.
-        pairs: pairs of runs, each of which gives `max_new_tokens - 2` pairs of steps; one short pair before them warms
-            up.
+        pairs: pairs of runs, better an even number, each of which gives `max_new_tokens - 2` pairs of steps; one short
+            pair before them warms up.
         callbacks: told of the runs of both.
 
     Raises:
@@ -147,7 +150,6 @@ def measure_step_overhead(
     """
     check_integer("pairs", pairs, low=1)
     check_integer("max_new_tokens", max_new_tokens, low=_SHORTEST, hint="the first step and the last are not counted")
-    _check_explores(sampler)
     if not isinstance(sampler.scheduler, SynchronousScheduler):
         raise ValueError(
             f"scheduler must be synchronous to time single steps, got {type(sampler.scheduler).__name__}; "
@@ -157,17 +159,18 @@ def measure_step_overhead(
     for seed in range(pairs + 1):
         workload: dict[str, Any] = {"max_new_tokens": max_new_tokens if seed else _SHORTEST, "min_p": min_p}
         start = partial(_start, prompts=prompts, n=n, seed=seed, widths=widths, more=callbacks, **workload)
-        arms = [start(other, 0.0), start(sampler, sampler.beta)]
+        swapped = seed % 2 == 0
+        betas = (sampler.beta, 0.0) if swapped else (0.0, sampler.beta)
+        arms = [start(place, beta) for place, beta in zip((other, sampler), betas, strict=True)]
         laps = take_turns(arms, sampler.engine.device)
         if seed:
-            plain.extend(steps_of(laps[0]))
-            explored.extend(steps_of(laps[1]))
-    return Overhead(plain, explored, len(prompts) * n, "step", statistics.mean(widths))
+            plain.extend(steps_of(laps[swapped]))
+            explored.extend(steps_of(laps[not swapped]))
+    return Overhead(plain, explored, len(prompts) * n, "step", _mean(widths))
 
 
-def _check_explores(sampler: ESampSampler) -> None:
-    if sampler.beta == 0:
-        raise ValueError("beta must be > 0 to measure what ESamp adds, got 0; give the sampler one, such as 0.25")
+def _mean(widths: Sequence[float]) -> float:
+    return statistics.mean(widths) if widths else math.nan
 
 
 def _start(

@@ -117,7 +117,7 @@ def _overhead_row(record: Record) -> list[str]:
     result = record.result
     return [
         _model(record),
-        record.settings["distiller"],
+        record.settings["distiller"] if record.settings["beta"] else "none: β = 0 on both sides",
         _workload(record),
         f"{result['loss']:+.2%}",
         _percent(result["wall_share"]),

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from esamp import Callback, ESampSampler
+from esamp.studies.speed import overhead
 from esamp.studies.speed.overhead import Overhead, measure_overhead, measure_step_overhead
 from esamp.studies.speed.pairs import Spread, Times
 from esamp.studies.speed.turns import take_turns, twin
@@ -113,11 +114,32 @@ def test_one_value_has_no_spread():
     assert Spread.of([2.0]) == Spread(2.0, 2.0, 2.0)
 
 
-def test_there_must_be_something_to_measure(sampler, tokenizer):
+def test_with_no_beta_it_measures_its_own_zero(tokenizer):
     plain = ESampSampler(tiny_model(), tokenizer, beta=0.0)
     for measure in (measure_overhead, measure_step_overhead):
-        with pytest.raises(ValueError, match="beta must be > 0"):
-            measure(plain, ["one two"])
+        zero = measure(plain, ["one two"], n=2, max_new_tokens=4, pairs=2)
+        assert zero.summary().startswith("The second of two runs with β = 0 adds ")
+        assert zero.to_dict()["candidates"] is None
+        assert len(zero.plain.wall) == len(zero.explored.wall) > 0
+
+
+def test_the_two_exchange_their_places(sampler, monkeypatch):
+    placed = []
+
+    def note(at, beta, **_):
+        placed.append((at is sampler, beta))
+        return lambda *_: None
+
+    monkeypatch.setattr(overhead, "_start", note)
+    turns = [[(float(seed + place), 0.0)] * 3 for seed in range(0, 50, 10) for place in (1, 2)]
+    monkeypatch.setattr(overhead, "take_turns", lambda *_: [turns.pop(0), turns.pop(0)])
+    measured = measure_step_overhead(sampler, ["one"], pairs=4)
+    assert placed[2:] == [(False, 0.0), (True, 0.5), (False, 0.5), (True, 0.0)] * 2
+    assert measured.plain.wall == [11, 22, 31, 42]
+    assert measured.explored.wall == [12, 21, 32, 41]
+
+
+def test_there_must_be_something_to_measure(sampler):
     with pytest.raises(ValueError, match=r"pairs must be an integer >= 2, got 1"):
         measure_overhead(sampler, ["one two"], pairs=1)
     with pytest.raises(ValueError, match=r"max_new_tokens must be an integer >= 4, got 3"):
