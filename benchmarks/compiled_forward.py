@@ -5,8 +5,9 @@
 The ways take a step in turn. `eager` is the loop's own forward with its growing cache; `products` are the matrix
 products of the same forward alone, which a compiler leaves to the same library; `parts` compiles each layer's norms
 and MLP and keeps the growing cache; `packed` compiles nothing and multiplies by weights that MKL has laid out for
-that many rows beforehand; `decoder` compiles everything below the head over a static cache. Prints the
-median of each way's processor and wall time, and of eager's over its, step by step.
+that many rows beforehand; `decoder` compiles everything below the head over a static cache; `frozen` does the same
+with inductor's `freezing`, which takes the weights for constants; `onednn` compiles nothing and multiplies by
+`torch.utils.mkldnn`. Prints the median of each way's processor and wall time, and of eager's over its, step by step.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.mkldnn import MkldnnLinear
 from transformers import StaticCache
 
 from esamp.engines.huggingface.cache import expand
@@ -30,7 +32,7 @@ from esamp.engines.huggingface.loading import load
 from esamp.engines.huggingface.taps import find_layers
 
 PROMPT_TOKENS, WARM_UP = 32, 3
-WAYS = ("packed", "parts", "decoder")
+WAYS = ("packed", "parts", "decoder", "frozen", "onednn")
 Step = Callable[[int], Tensor | None]
 """The forward of step i; the logits, where there are any."""
 
@@ -53,10 +55,10 @@ def growing(engine: HuggingFaceEngine, rows: int, steps: int) -> Step:
     return lambda step: engine.forward(tokens_of(step, rows), mask[:, : PROMPT_TOKENS + step + 1], cache)[0]
 
 
-def static(model: Any, rows: int, steps: int) -> Step:
+def static(model: Any, rows: int, steps: int, freezing: bool = False) -> Step:
     """Everything below the head compiled, over a cache of the whole length."""
     decoder = model.get_decoder()
-    compiled = torch.compile(decoder.forward, dynamic=False)
+    compiled = torch.compile(decoder.forward, dynamic=False, options={"freezing": freezing})
     cache = StaticCache(config=model.config, max_cache_len=PROMPT_TOKENS + steps)
     decoder(input_ids=prompt_of(rows), past_key_values=cache)
 
@@ -96,6 +98,17 @@ def packed_weights(name: str, rows: int) -> HuggingFaceEngine:
     for module in engine.model.modules():
         if isinstance(module, nn.Linear):
             module.forward = packed_forward(module, rows)
+    return engine
+
+
+def onednn_weights(name: str) -> HuggingFaceEngine:
+    """An engine whose layers multiply by oneDNN's linear maps."""
+    engine = HuggingFaceEngine(*load(name, "float32", "cpu"))
+    for layer in find_layers(engine.model):
+        for parent in list(layer.modules()):
+            for child, module in list(parent.named_children()):
+                if isinstance(module, nn.Linear):
+                    setattr(parent, child, MkldnnLinear(module, torch.float32))
     return engine
 
 
@@ -153,6 +166,10 @@ def main() -> int:
         ways["packed"] = growing(packed_weights(options.model, rows), rows, steps)
     if "decoder" in options.ways:
         ways["decoder"] = static(engine.model, rows, steps)
+    if "frozen" in options.ways:
+        ways["frozen"] = static(load(options.model, "float32", "cpu")[0], rows, steps, freezing=True)
+    if "onednn" in options.ways:
+        ways["onednn"] = growing(onednn_weights(options.model), rows, steps)
     found = measure(ways, steps)
     print(f"{options.model}, {rows} rows, {torch.get_num_threads()} threads, torch {torch.__version__}")
     for way, times in found.items():

@@ -146,8 +146,8 @@ def zoo(warm: Path | None) -> dict[str, Distiller]:
         "linear, Adam 1e-3": LinearDistiller(),
         "hierarchical (low-rank trunk 64, leaf 8)": HierarchicalDistiller(trunk=LowRankDistiller()),
         "recursive least squares 64": RecursiveLeastSquaresDistiller(features=64),
-        "recursive least squares 256": RecursiveLeastSquaresDistiller(),
-        "recursive least squares 256, forgetting .98": RecursiveLeastSquaresDistiller(forgetting=0.98),
+        "recursive least squares 256": RecursiveLeastSquaresDistiller(features=256),
+        "recursive least squares 256, forgetting .98": RecursiveLeastSquaresDistiller(features=256, forgetting=0.98),
     }
 
 

@@ -48,7 +48,7 @@ class RecursiveLeastSquaresDistiller(Distiller):
     _directions: Tensor
     _state: Tensor
 
-    def __init__(self, features: int = 256, ridge: float = 10.0, forgetting: float = 1.0, seed: int = 0) -> None:
+    def __init__(self, features: int = 64, ridge: float = 10.0, forgetting: float = 1.0, seed: int = 0) -> None:
         super().__init__()
         self.features: int = check_integer("features", features, low=1)
         self.ridge: float = check_number("ridge", ridge, low=0, low_open=True)

@@ -220,8 +220,9 @@ class VLLMSampler(Sampler):
 
         if record["token_ids"][:length] != ids:
             raise RuntimeError(
-                f"vLLM gave sample {index} of prompts[{prompt}] tokens that ESamp did not draw: something else in this "
-                "engine chooses tokens; start it without"
+                f"vLLM gave sample {index} of prompts[{prompt}] tokens that ESamp did not draw: the model's logits "
+                "there are no numbers (load it in float32 or bfloat16), or something else in this engine chooses "
+                "tokens (start it without)"
             )
         return Sample(
             prompt,

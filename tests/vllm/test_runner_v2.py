@@ -90,7 +90,8 @@ class RunnerV2:
         )
         with torch.inference_mode():
             drawn = self.processor.apply(logits, context)
-        assert ((drawn > -torch.inf).sum(dim=-1) == 1).all()
+        for temperature in (0.01, 1.0, 100.0):
+            assert ((drawn / temperature).softmax(dim=-1).sort(dim=-1).values[:, -2:] == torch.tensor([0.0, 1.0])).all()
         return dict(zip(names, drawn.argmax(dim=-1).tolist(), strict=True))
 
     @torch.no_grad()

@@ -31,12 +31,16 @@ __all__ = ["ESampLogitsProcessor", "ESampProcessor", "PrivateProcessor", "Served
 
 SALT = "esamp_salt"
 
+# Logit of a drawn token. Beside it every other token has probability zero in float32, at any temperature and after any
+# penalty; to write it takes less than to take the others away, which is to write a vocabulary for every row.
+_DRAWN = 1e9
+
 
 class ESampProcessor(ProcessorV1, ProcessorV2):
     """Draws the tokens of the requests that ask for ESamp and leaves the rows of all others alone.
 
-    A drawn token is handed over as the only one that is left: whatever temperature and filters vLLM applies afterwards
-    cannot change it, and the filters of the request have acted exactly once, where ESamp's order puts them.
+    A drawn token is handed over as the only one that has any probability: whatever temperature and filters vLLM applies
+    afterwards cannot change it, and the filters of the request have acted exactly once, where ESamp's order puts them.
 
     Args:
         vllm_config: the engine's.
@@ -110,8 +114,7 @@ class ESampProcessor(ProcessorV1, ProcessorV2):
         step = self._explore(places, logits, scaled=ctx is None)
         if step is None:
             return logits
-        logits.index_fill_(0, step.index, -torch.inf)
-        return logits.index_put_((step.index, step.drawn.tokens), logits.new_zeros(()))
+        return logits.index_put_((step.index, step.drawn.tokens), logits.new_full((), _DRAWN))
 
     @torch.inference_mode(False)
     @torch.no_grad()
