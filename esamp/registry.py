@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 
 from esamp.checks import check_choice
 
-__all__ = ["Registry"]
+__all__ = ["Registry", "spelled"]
 
 Part = TypeVar("Part")
 Kind = TypeVar("Kind", bound=type[Any])
@@ -66,11 +66,8 @@ class Registry(Generic[Part]):
 
         An argument is looked for under its own name among the part's attributes.
         """
-        said: list[str] = []
-        for name, parameter in inspect.signature(type(part)).parameters.items():
-            value = getattr(part, name, parameter.default)
-            if isinstance(value, bool | int | float | str) and value != parameter.default:
-                said.append(f"{name}={value!r}")
+        defaults = inspect.signature(type(part)).parameters
+        said = [f"{name}={value!r}" for name, value in _arguments(part).items() if value != defaults[name].default]
         return self.name_of(part) + (f"({', '.join(said)})" if said else "")
 
     def resolve(self, name: str) -> type[Part]:
@@ -109,6 +106,23 @@ class Registry(Generic[Part]):
         if inspect.isclass(found) and issubclass(found, self.base) and not inspect.isabstract(found):
             return found
         raise ValueError(f"{self.kind} {name!r} is not a concrete subclass of {self.base.__name__}, but {found!r}")
+
+
+def spelled(part: object) -> str:
+    """A part's class and its arguments that `describe` looks for, those that are the default too: for a record.
+
+    >>> from esamp.distillers import RecursiveLeastSquaresDistiller
+    >>> spelled(RecursiveLeastSquaresDistiller(ridge=1.0))
+    'RecursiveLeastSquaresDistiller(features=64, ridge=1.0, forgetting=1.0, seed=0)'
+    """
+    said = [f"{name}={value!r}" for name, value in _arguments(part).items()]
+    return f"{type(part).__name__}({', '.join(said)})"
+
+
+def _arguments(part: object) -> dict[str, bool | int | float | str]:
+    """The arguments of a part that are plain values, each under its own name among the attributes."""
+    values = {name: getattr(part, name, None) for name in inspect.signature(type(part)).parameters}
+    return {name: value for name, value in values.items() if isinstance(value, bool | int | float | str)}
 
 
 def _import(kind: str, path: str) -> object:

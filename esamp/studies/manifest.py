@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import esamp
+from esamp.registry import spelled
 from esamp.studies.engines import StudyEngine
 from esamp.studies.store import RunFolder
 from esamp.studies.study import Study
@@ -54,6 +55,7 @@ def start_manifest(
         **first,
         "model": model,
         "study": study.settings,
+        "parts": _parts(study),
         "problems": _problems(study),
         "rows": study.rows,
     }
@@ -83,12 +85,23 @@ def differences(manifest: dict[str, Any], study: Study) -> list[str]:
     said = _changed({**manifest["versions"], "esamp": manifest["esamp"]}, {**versions(), "esamp": esamp.__version__})
     if manifest["commit"] != commit():
         said["commit"] = (manifest["commit"], commit())
+    said |= _changed(manifest.get("parts", {}), _parts(study)) if "parts" in manifest else {}
     return [f"{name} was {before}, is {after}" for name, (before, after) in said.items()]
 
 
 def _changed(before: dict[str, Any], after: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
     return {
         name: (before.get(name), after.get(name)) for name in {**before, **after} if before.get(name) != after.get(name)
+    }
+
+
+def _parts(study: Study) -> dict[str, str]:
+    """Of each arm, its parts with every argument: a default may have changed since."""
+    return {
+        f"{arm.name}: {name}": spelled(part)
+        for arm in study.arms
+        for name, part in arm.parts.items()
+        if type(part).__module__ != "builtins"
     }
 
 

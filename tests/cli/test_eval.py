@@ -206,6 +206,13 @@ def test_a_manifest_replays(esamp, study: Path, tmp_path: Path, monkeypatch):
     assert "all 252 rows are equal in text and tokens" in got.out
     assert rows(tmp_path / "out-replay") == rows(out)
 
+    said = json.loads(manifest.read_text())
+    assert said["parts"]["low_rank(rank=4): distiller"].startswith("LowRankDistiller(rank=4, ")
+    said["parts"]["low_rank(rank=4): distiller"] = "LowRankDistiller(rank=5)"
+    manifest.write_text(json.dumps(said))
+    got = esamp("eval", "--replay", str(manifest), *CPU)
+    assert "low_rank(rank=4): distiller was LowRankDistiller(rank=5), is LowRankDistiller(rank=4, " in got.out + got.err
+
     (tmp_path / "more.txt").write_text("six\neight\n")
     got = esamp("eval", "--replay", str(manifest), *CPU)
     assert got.code == 2
