@@ -32,6 +32,7 @@ def draw_at_different_paces(llm: Any) -> str:
 
     def draw() -> list[list[list[int]]]:
         outputs = llm.generate(PROMPTS, parameters, use_tqdm=False)
+        outputs += llm.chat([[{"role": "user", "content": prompt}] for prompt in PROMPTS], parameters, use_tqdm=False)
         return [[list(sample.token_ids) for sample in output.outputs] for output in outputs]
 
     found = [draw()]

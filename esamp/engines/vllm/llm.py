@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -44,12 +45,24 @@ class LLM(vllm.LLM):
         An engine in a process of its own would begin with the first sample to arrive, and what the others learn from it
         would depend on how soon they come.
         """
+        with self._waiting():
+            self.enqueue(prompts, sampling_params, use_tqdm=use_tqdm, **more)
+        return self.wait_for_completion(vllm.RequestOutput, use_tqdm=use_tqdm)
+
+    @override
+    def chat(self, messages: Any, sampling_params: Any = None, use_tqdm: Any = True, *others: Any, **more: Any) -> Any:
+        """As `vllm.LLM.chat`, but the engine begins when it has all requests."""
+        with self._waiting():
+            self.enqueue_chat(messages, sampling_params, use_tqdm, *others, **more)
+        return self.wait_for_completion(vllm.RequestOutput, use_tqdm=use_tqdm)
+
+    @contextmanager
+    def _waiting(self) -> Generator[None]:
         self.sleep(level=0, mode="keep")
         try:
-            self.enqueue(prompts, sampling_params, use_tqdm=use_tqdm, **more)
+            yield
         finally:
             self.wake_up(tags=["scheduling"])
-        return self.wait_for_completion(vllm.RequestOutput, use_tqdm=use_tqdm)
 
 
 def engine_arguments(settings: Settings, **options: Any) -> dict[str, Any]:
