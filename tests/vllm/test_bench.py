@@ -34,9 +34,9 @@ def test_the_bench_measures_both_sides_and_the_parts(tiny_folder: Path, tmp_path
     assert record["bench"] == "vllm"
     assert record["settings"]["esamp"]["max_groups"] == 2
     runs = record["result"]["runs"]
-    assert [len(runs[side]) for side in ("plain", "tapped", "explored")] == [2, 2, 2]
+    assert [len(runs[side]) for side in ("plain", "tapped", "explored", "doubled")] == [2, 2, 2, 2]
     assert {lap["tokens"] for side in runs.values() for lap in side} == {2 * 3 * 8}
-    assert {lap["explored"] for lap in runs["explored"]} == {2 * 3 * 8}
+    assert {lap["explored"] for side in ("explored", "doubled") for lap in runs[side]} == {2 * 3 * 8}
     assert {lap["explored"] for side in ("plain", "tapped") for lap in runs[side]} == {0}
     parts = record["result"]["parts"]
     assert parts.keys() == PARTS.keys()
@@ -46,7 +46,7 @@ def test_the_bench_measures_both_sides_and_the_parts(tiny_folder: Path, tmp_path
 def test_the_loss_is_that_of_each_round() -> None:
     plain = [Lap(1.0, 2.0, 100, 0), Lap(2.0, 2.0, 100, 0)]
     explored = [Lap(2.0, 2.5, 100, 100), Lap(2.0, 2.5, 100, 100)]
-    measured = AgainstVLLM(plain, plain, explored, dict.fromkeys(PARTS, 0.1))
+    measured = AgainstVLLM(plain, plain, explored, explored, dict.fromkeys(PARTS, 0.1))
     assert measured.loss(explored).median == pytest.approx(0.25)
     assert measured.loss(explored, "cpu").median == pytest.approx(0.2)
     assert measured.loss(plain).median == 0

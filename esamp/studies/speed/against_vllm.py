@@ -27,13 +27,15 @@ class AgainstVLLM:
     Attributes:
         plain: runs of vLLM without esamp's plugin.
         tapped: runs of the engine with ESamp whose requests do not ask for it: what it costs only to be on.
-        explored: runs with ESamp.
+        explored: runs with ESamp, whose filter is the only one.
+        doubled: runs with ESamp whose filter is given to vLLM, which applies it once more and in vain.
         parts: seconds of each part of a step with ESamp.
     """
 
     plain: list[Lap]
     tapped: list[Lap]
     explored: list[Lap]
+    doubled: list[Lap]
     parts: dict[str, float]
 
     def loss(self, side: Sequence[Lap], clock: str = "wall") -> Spread:
@@ -44,7 +46,12 @@ class AgainstVLLM:
     def summary(self) -> list[str]:
         """A line for each side: speed, and the loss with its quartiles."""
         lines = [f"plain vLLM: {_together(self.plain):.1f} tokens/s"]
-        for name, side in {"ESamp on, not asked for": self.tapped, "with ESamp": self.explored}.items():
+        sides = {
+            "ESamp on, not asked for": self.tapped,
+            "with ESamp": self.explored,
+            "with ESamp, and min_p by vLLM's name": self.doubled,
+        }
+        for name, side in sides.items():
             lines.append(
                 f"{name}: {_together(side):.1f} tokens/s, a loss of {self.loss(side):.1%} (median of "
                 f"{len(side)} alternating rounds, quartiles), {self.loss(side, 'cpu'):.1%} by processor time"
@@ -53,12 +60,11 @@ class AgainstVLLM:
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, for JSON."""
-        sides = {"plain": self.plain, "tapped": self.tapped, "explored": self.explored}
+        sides = {"tapped": self.tapped, "explored": self.explored, "doubled": self.doubled}
         losses = {
-            name: {clock: asdict(self.loss(sides[name], clock)) for clock in ("wall", "cpu")}
-            for name in ("tapped", "explored")
+            name: {clock: asdict(self.loss(side, clock)) for clock in ("wall", "cpu")} for name, side in sides.items()
         }
-        runs = {name: [asdict(lap) for lap in laps] for name, laps in sides.items()}
+        runs = {name: [asdict(lap) for lap in laps] for name, laps in {"plain": self.plain, **sides}.items()}
         return {"runs": runs, "losses": losses, "parts": self.parts}
 
 
@@ -87,7 +93,8 @@ def measure_against_vllm(
         sides = {
             "plain": lambda seed: plain.run(seed),
             "tapped": lambda seed: ours.run(seed),
-            "explored": lambda seed: ours.run(seed, explore=True),
+            "explored": lambda seed: ours.run(seed, explore=True, theirs=False),
+            "doubled": lambda seed: ours.run(seed, explore=True),
         }
         laps: dict[str, list[Lap]] = {name: [] for name in sides}
         for seed in range(rounds + 1):
@@ -95,7 +102,7 @@ def measure_against_vllm(
                 lap = sides[name](seed)
                 if seed:
                     laps[name].append(lap)
-        for lap in laps["explored"]:
+        for lap in laps["explored"] + laps["doubled"]:
             if lap.explored < _LEAST * lap.tokens:
                 raise RuntimeError(f"ESamp drew {lap.explored} of {lap.tokens} tokens: this measured something else")
         return AgainstVLLM(**laps, parts=ours.profile(rounds + 1))

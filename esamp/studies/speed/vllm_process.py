@@ -103,14 +103,14 @@ class EngineProcess:
         theirs.close()
         self._receive()
 
-    def run(self, seed: int, *, explore: bool = False) -> Lap:
-        """Draw all samples once, with ESamp where `explore` is."""
-        self._connection.send(("run", seed, explore))
+    def run(self, seed: int, *, explore: bool = False, theirs: bool = True) -> Lap:
+        """Draw all samples once, with ESamp and its filter if `explore`, with vLLM's filter if `theirs`."""
+        self._connection.send(("run", {"seed": seed, "explore": explore, "theirs": theirs}))
         return self._receive()
 
     def profile(self, seed: int) -> dict[str, float]:
         """Seconds of each part of a step, the median over the steps of a run with ESamp."""
-        self._connection.send(("profile", seed, True))
+        self._connection.send(("profile", {"seed": seed}))
         return self._receive()
 
     def close(self) -> None:
@@ -140,10 +140,10 @@ def _work(
     connection.send(None)
     while True:
         try:
-            command, seed, explore = connection.recv()
+            command, arguments = connection.recv()
         except EOFError:
             return
-        connection.send(engine.run(seed, explore=explore) if command == "run" else engine.profile(seed))
+        connection.send(getattr(engine, command)(**arguments))
 
 
 class _Engine:
@@ -167,17 +167,16 @@ class _Engine:
                 self.llm = esamp_vllm.LLM(model, esamp=settings, **options)
                 self._installation().observers.append(self._count)
 
-    def run(self, seed: int, *, explore: bool) -> Lap:
+    def run(self, seed: int, *, explore: bool, theirs: bool) -> Lap:
         from vllm import SamplingParams  # pyright: ignore[reportMissingImports]
 
-        asked = {"esamp_beta": self.workload.beta, "esamp_seed": seed} if explore else None
+        ours = {"esamp_beta": self.workload.beta, "esamp_seed": seed, "esamp_min_p": self.workload.min_p}
         wanted = SamplingParams(
             n=self.workload.n,
             max_tokens=self.workload.max_new_tokens,
-            min_p=self.workload.min_p,
+            min_p=self.workload.min_p if theirs else 0.0,
             ignore_eos=True,
-            seed=None if explore else seed,
-            extra_args=asked,
+            extra_args=ours if explore else None,
         )
         self._explored = 0
         clock = Clock(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
@@ -200,7 +199,7 @@ class _Engine:
         try:
             with _watched(type(explorer.bank.distiller)), patch.object(self.llm.llm_engine, "step", stepped):
                 watch.resume()
-                self.run(seed, explore=True)
+                self.run(seed, explore=True, theirs=False)
         finally:
             running.watch = None
         # The first steps hold the prefill, the last one the end of the requests.
