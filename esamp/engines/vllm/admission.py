@@ -72,7 +72,7 @@ def groups_of(body: bytes) -> list[str]:
         return []
     try:
         asked = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return []
     extra = asked.get("vllm_xargs") if isinstance(asked, dict) else None
     if not isinstance(extra, Mapping) or "esamp_beta" not in extra:

@@ -15,6 +15,9 @@ __all__ = ["Group", "Member", "Roster"]
 # An odd multiplier with well mixed bits, so that seeds of requests that give none are far apart.
 _SPREAD = 0x9E3779B97F4A7C15
 
+# Samples of a group that are remembered when they leave: those that have ended are among them, for nobody says so.
+_REMEMBERED = 1024
+
 
 @dataclass(eq=False)
 class Group:
@@ -25,7 +28,8 @@ class Group:
         slot: of the distiller in the bank.
         lanes: free places among its rows of one step, a heap.
         arrived: samples that it has had.
-        away: samples whose request is not in the batch, with the number of tokens that each had then.
+        away: samples whose request is not in the batch, with the number of tokens that each had then, in the order in
+            which they left; the first are forgotten where they are very many.
         seed: of the draws of requests that give none.
         warmup: what its first request says; None: the engine's own.
     """
@@ -119,7 +123,11 @@ class Roster:
 
     def lose(self, member: Member, tokens: int) -> None:
         """Nobody knows any more whose a member that has left was: it may come back, with so many tokens."""
-        member.group.away[member.sample] = tokens
+        away = member.group.away
+        away.pop(member.sample, None)
+        away[member.sample] = tokens
+        if len(away) > _REMEMBERED:
+            del away[next(iter(away))]
 
     def take_fresh(self) -> list[Group]:
         """Groups that have been given a slot since the last call: their distillers are to be made new."""
@@ -149,7 +157,7 @@ class Roster:
 
     def _sample_of(self, group: Group, tokens: int, known: int | None) -> int:
         if known is None:
-            known = next((sample for sample in sorted(group.away) if group.away[sample] == tokens), None)
+            known = next((sample for sample, had in group.away.items() if had == tokens), None)
         if known is not None:
             group.away.pop(known, None)
             group.arrived = max(group.arrived, known + 1)

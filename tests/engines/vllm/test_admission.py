@@ -65,7 +65,15 @@ def test_groups_of_a_body(asked: dict[str, Any], groups: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"esamp_beta", b'["esamp_beta"]', b'{"vllm_xargs": "esamp_beta"}', b"\xff esamp_beta"]
+    "body",
+    [
+        b"",
+        b"esamp_beta",
+        b'["esamp_beta"]',
+        b'{"vllm_xargs": "esamp_beta"}',
+        b"\xff esamp_beta",
+        b'{"esamp_beta": ' + b"[" * 100_000,
+    ],
 )
 def test_what_is_no_request_is_left_to_the_server(body: bytes) -> None:
     assert groups_of(body) == []

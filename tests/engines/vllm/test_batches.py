@@ -171,6 +171,29 @@ def test_samples_that_come_back_are_who_they_were() -> None:
     assert [member.sample for member in back if member is not None] == [2, 0, 1]
 
 
+def test_of_equals_the_first_that_left_comes_back_first() -> None:
+    roster = Roster(1, 4, 10.0, 0, lambda: 0.0)
+    members = [roster.join(asked("a"), 4, 0) for _ in range(3)]
+    for member in reversed(members):
+        assert member is not None
+        roster.leave(member)
+        roster.lose(member, 5)
+    back = [roster.join(asked("a"), 4, 5) for _ in range(3)]
+    assert [member.sample for member in back if member is not None] == [2, 1, 0]
+
+
+def test_a_group_that_is_used_for_ever_does_not_remember_for_ever() -> None:
+    roster = Roster(1, 4, 10.0, 0, lambda: 0.0)
+    for turn in range(3000):
+        member = roster.join(asked("a"), 4, 0)
+        assert member is not None
+        assert member.sample == turn
+        roster.leave(member)
+        roster.lose(member, 7)
+    assert len(member.group.away) < 2000
+    assert max(member.group.away) == 2999
+
+
 def test_requests_without_a_key_share_with_nobody() -> None:
     roster = Roster(2, 4, 10.0, 0, lambda: 0.0)
     first, second = roster.join(asked(None), 4, 0), roster.join(asked(None), 4, 0)
