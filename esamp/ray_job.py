@@ -68,7 +68,8 @@ class RayJob:
         key: a column whose values tell the prompts apart; with it a job goes on in a folder that has samples already.
         engines: how many.
         batch_size: prompts that an engine gets at a time.
-        cpus, gpus: of Ray's resources, for each engine.
+        cpus: processor cores that Ray gives each engine.
+        gpus: likewise.
 
     Raises:
         TypeError, ValueError: a number is none, or out of range.
