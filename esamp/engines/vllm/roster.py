@@ -69,7 +69,8 @@ class Roster:
 
     A runner takes a request out of its batch when it ends, is preempted or is not scheduled for once, and does not say
     which; so a group without members keeps its distiller until it has been idle for too long or its slot is needed.
-    Requests that come back with tokens are told apart by how many: of equals the first that left comes back first.
+    Requests that come back with tokens are told apart by how many: of equals the one with the lowest index comes back
+    first, for vLLM preempts the youngest first and takes the oldest back first.
 
     Args:
         groups: slots of the bank.
@@ -157,7 +158,7 @@ class Roster:
 
     def _sample_of(self, group: Group, tokens: int, known: int | None) -> int:
         if known is None:
-            known = next((sample for sample, had in group.away.items() if had == tokens), None)
+            known = min((sample for sample, had in group.away.items() if had == tokens), default=None)
         if known is not None:
             group.away.pop(known, None)
             group.arrived = max(group.arrived, known + 1)

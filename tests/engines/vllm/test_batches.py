@@ -171,7 +171,7 @@ def test_samples_that_come_back_are_who_they_were() -> None:
     assert [member.sample for member in back if member is not None] == [2, 0, 1]
 
 
-def test_of_equals_the_first_that_left_comes_back_first() -> None:
+def test_of_equals_the_oldest_comes_back_first() -> None:
     roster = Roster(1, 4, 10.0, 0, lambda: 0.0)
     members = [roster.join(asked("a"), 4, 0) for _ in range(3)]
     for member in reversed(members):
@@ -179,7 +179,7 @@ def test_of_equals_the_first_that_left_comes_back_first() -> None:
         roster.leave(member)
         roster.lose(member, 5)
     back = [roster.join(asked("a"), 4, 5) for _ in range(3)]
-    assert [member.sample for member in back if member is not None] == [2, 1, 0]
+    assert [member.sample for member in back if member is not None] == [0, 1, 2]
 
 
 def test_a_group_that_is_used_for_ever_does_not_remember_for_ever() -> None:
