@@ -9,14 +9,13 @@ by chance. Means over prompts, seeds first, with the paired difference of the la
 from __future__ import annotations
 
 import argparse
-import math
 from collections.abc import Iterator
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from esamp.metrics import KeptEmbeddings, MiniLM, paired_difference, vendi_score
+from esamp.metrics import KeptEmbeddings, MiniLM, paired_difference, perplexity, vendi_score
 from esamp.studies.evaluated import SampleTable, read_run
 
 _ALIKE = 0.7
@@ -41,12 +40,6 @@ def waves_of(samples: SampleTable, arm: str, count: int) -> Iterator[tuple[str, 
         yield problem, [rows[wave * each : (wave + 1) * each] for wave in range(count)]
 
 
-def perplexity_of(samples: SampleTable, rows: list[int]) -> float:
-    """Of some samples under the LLM alone."""
-    spent = torch.cat([torch.as_tensor(samples.reference_log_probs[row]) for row in rows])
-    return math.exp(-float(spent.mean()))
-
-
 def measure(samples: SampleTable, embeddings: Tensor, arm: str, count: int) -> dict[str, list[Tensor]]:
     """Of each measure and wave, the values of the problems."""
     found: dict[str, list[dict[str, list[float]]]] = {
@@ -60,7 +53,11 @@ def measure(samples: SampleTable, embeddings: Tensor, arm: str, count: int) -> d
                 if earlier
                 else 0.0
             )
-            scores = like, vendi_score(embeddings[rows]), perplexity_of(samples, rows)
+            scores = (
+                like,
+                vendi_score(embeddings[rows]),
+                perplexity([torch.as_tensor(samples.reference_log_probs[row]) for row in rows]),
+            )
             for (_, values), score in zip(found.items(), scores, strict=True):
                 values[wave].setdefault(problem, []).append(score)
             earlier += rows
