@@ -127,7 +127,7 @@ def read_start(path: str | Path) -> StartFile:
     try:
         with safe_open(file, "pt") as opened:
             said: dict[str, str] = opened.metadata() or {}
-            # A copy: the file may be written anew while its weights are in use. What is opened has keys and no iterator.
+            # A copy: the file may be written anew while its weights are in use. `opened` has keys and no iterator.
             weights = {name: opened.get_tensor(name).to(torch.float32, copy=True) for name in opened.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         hint = "; a checkpoint of Lightning is for --resume" if file.suffix == ".ckpt" else ""
