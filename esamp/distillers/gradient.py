@@ -20,6 +20,7 @@ from esamp.distillers.optimizers.base import per_slot
 from esamp.distillers.recall import Recall
 from esamp.distillers.start_file import read_start
 from esamp.distillers.storage import stochastic_round
+from esamp.functional import surely_all
 from esamp.llm import FrozenLLM
 
 __all__ = ["GradientDistiller", "Weights"]
@@ -226,5 +227,7 @@ def _clip(gradients: tuple[Tensor, ...], limit: float) -> None:
     squares = [torch.linalg.vector_norm(g.flatten(1), dim=1).square() for g in gradients]
     norm = torch.stack(squares).sum(dim=0).sqrt()
     scale = (limit / norm.clamp_min(torch.finfo(norm.dtype).tiny)).clamp(max=1.0)
+    if surely_all(scale == 1):
+        return
     for gradient in gradients:
         gradient.mul_(per_slot(scale, gradient))

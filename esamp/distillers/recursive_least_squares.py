@@ -7,7 +7,7 @@ from typing import final
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
-from torch.nn.functional import rms_norm, silu
+from torch.nn.functional import pad, silu
 from typing_extensions import override
 
 from esamp.checks import check_integer, check_number
@@ -15,11 +15,15 @@ from esamp.distillers.base import Distiller, distillers, living_mean
 from esamp.distillers.initial import gaussian
 from esamp.distillers.optimizers.base import per_slot
 from esamp.distillers.recall import Recall
+from esamp.functional import surely_all
 
 __all__ = ["RecursiveLeastSquaresDistiller"]
 
 # Rows of a group that are learnt from together; a system of so many rows by rows is solved.
 _AT_ONCE = 128
+
+# Keeps a hidden state of zeros from being divided by zero.
+_TINY = 1e-12
 
 
 @final
@@ -61,7 +65,7 @@ class RecursiveLeastSquaresDistiller(Distiller):
     def setup(self, hidden_size: int, groups: int, device: torch.device | str = "cpu") -> None:
         generator = torch.Generator("cpu").manual_seed(self.seed)
         directions = torch.cat([gaussian(hidden_size, self.features, generator) for _ in range(2)], dim=1)
-        self.register_buffer("_directions", directions.to(device))
+        self.register_buffer("_directions", directions.mul_(hidden_size**0.5).to(device))
         # [U, W] side by side: one product with φ reads both, and one update writes both.
         self.register_buffer("_state", torch.zeros(groups, self._size, self._size + hidden_size, device=device))
         self.reset(torch.ones(groups, dtype=torch.bool, device=device))
@@ -83,10 +87,11 @@ class RecursiveLeastSquaresDistiller(Distiller):
         products = self._predictions.find(shallow, self._state)
         if products is None:
             products = torch.bmm(self._phi(shallow), self._state)
-        # A row of zero features and zero error teaches nothing.
-        empty = weight.unsqueeze(-1) == 0
-        projected = products[..., : self._size].masked_fill(empty, 0.0)
-        error = (deep - products[..., self._size :]).masked_fill(empty, 0.0)
+        projected, error = products[..., : self._size], deep - products[..., self._size :]
+        whole, empty = surely_all(weight > 0), weight.unsqueeze(-1) == 0
+        if not whole:
+            # A row of zero features and zero error teaches nothing.
+            projected, error = projected.masked_fill(empty, 0.0), error.masked_fill(empty, 0.0)
         if self.forgetting < 1:
             root = self._root
             scale = torch.where(weight.sum(dim=-1) > 0, self.forgetting**-0.5, 1.0)
@@ -100,19 +105,21 @@ class RecursiveLeastSquaresDistiller(Distiller):
             for some, wanted in zip(phi.split(_AT_ONCE, dim=1), target.split(_AT_ONCE, dim=1), strict=True):
                 products = torch.bmm(some, self._state)
                 self._absorb(products[..., : self._size], wanted - products[..., self._size :])
-        return living_mean(error.square().mean(dim=-1), weight)
+        losses = error.square().mean(dim=-1)
+        return losses.mean(dim=-1) if whole else living_mean(losses, weight)
 
     def _absorb(self, projected: Float[Tensor, "groups k size"], error: Float[Tensor, "groups k d"]) -> None:
         """Learn from k rows with F = φ U and errors of their predictions by the map as it is."""
         # P⁺ = U (I - Fᵀ S⁻¹ F) Uᵀ with S = I + F Fᵀ = L Lᵀ; the root of the bracket is
-        # I - Fᵀ L⁻ᵀ (L + I)⁻¹ F, and the gain is K = U Fᵀ S⁻¹. The inverses are k by k.
+        # I - Fᵀ L⁻ᵀ (L + I)⁻¹ F, and the gain is K = U Fᵀ S⁻¹. The inverses are k by k, and U (L⁻¹ F)ᵀ serves both.
         identity = torch.eye(projected.shape[1], device=projected.device)
-        lower, _ = torch.linalg.cholesky_ex(identity + projected @ projected.mT)
+        lower, _ = torch.linalg.cholesky_ex(torch.baddbmm(identity, projected, projected.mT))
         inverse = torch.linalg.solve_triangular(lower, identity, upper=False)
         other = torch.linalg.solve_triangular(lower + identity, identity, upper=False)
-        spread = torch.bmm(self._root, projected.mT)
-        shrunk, learnt = (inverse.mT @ other) @ projected, (inverse.mT @ inverse) @ error
-        self._state.baddbmm_(spread, torch.cat([shrunk.neg_(), learnt], dim=-1))
+        spread = torch.bmm(self._root, torch.bmm(inverse, projected).mT)
+        change = torch.cat([torch.bmm(other, projected).neg_(), torch.bmm(inverse, error)], dim=-1)
+        # Not baddbmm_, which takes twice as long on a CPU.
+        self._state.add_(torch.bmm(spread, change))
 
     @override
     @torch.no_grad()
@@ -136,5 +143,8 @@ class RecursiveLeastSquaresDistiller(Distiller):
         return self._state[..., self._size :]
 
     def _phi(self, shallow: Tensor) -> Tensor:
-        linear, gate = (rms_norm(shallow, shallow.shape[-1:]) @ self._directions).split(self.features, dim=-1)
-        return torch.cat([linear, silu(gate), linear.new_ones(*linear.shape[:-1], 1)], dim=-1)
+        # What RMSNorm divides by is √d shorter than the norm; the directions have that √d.
+        size = torch.linalg.vector_norm(shallow, dim=-1, keepdim=True).add_(_TINY)
+        features = (shallow @ self._directions).div_(size)
+        silu(features[..., self.features :], inplace=True)
+        return pad(features, (0, 1), value=1.0)

@@ -7,12 +7,23 @@ import math
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-__all__ = ["free_to_look", "surely_all", "surely_finite", "surely_none"]
+__all__ = ["free_to_look", "places_if_free", "surely_all", "surely_finite", "surely_none"]
 
 
 def free_to_look(tensor: Tensor) -> bool:
     """The host may look at its values without waiting for a device."""
     return tensor.device.type == "cpu"
+
+
+def places_if_free(mask: Bool[Tensor, " places"]) -> list[int] | None:
+    """The places where the mask holds, if the host may look; None where that means waiting for a device.
+
+    Examples:
+        >>> import torch
+        >>> places_if_free(torch.tensor([True, False, True]))
+        [0, 2]
+    """
+    return [place for place, holds in enumerate(mask.tolist()) if holds] if free_to_look(mask) else None
 
 
 def surely_all(mask: Bool[Tensor, "..."]) -> bool:

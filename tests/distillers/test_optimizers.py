@@ -47,6 +47,33 @@ def test_a_slot_that_was_reset_steps_as_if_it_were_new(optimizer):
         torch.testing.assert_close(value[1], wanted)
 
 
+def test_adam_takes_the_same_steps_where_the_host_must_not_look(monkeypatch):
+    banks = {looks: gradients(0) for looks in (True, False)}
+    counts = []
+    for looks, bank in banks.items():
+        monkeypatch.setattr("esamp.functional.looking.free_to_look", lambda tensor, looks=looks: looks)
+        adam = Adam(lr=1e-2)
+        adam.setup(bank)
+        for step in range(4):
+            adam.step(bank, gradients(step + 1), torch.tensor([step != 2, True, False]))
+        counts.append(adam.count.tolist())
+    assert counts == [[3, 4, 0], [3, 4, 0]]
+    for seen, unseen, start in zip(*banks.values(), gradients(0), strict=True):
+        torch.testing.assert_close(seen, unseen)
+        assert torch.equal(seen[2], start[2])
+        assert torch.equal(unseen[2], start[2])
+
+
+def test_a_slot_steps_to_the_last_bit_whoever_else_does():
+    bank, other = gradients(0), gradients(0)
+    for values, active in ((bank, [True, True, True]), (other, [False, True, False])):
+        adam = Adam(lr=1e-2)
+        adam.setup(values)
+        for step in range(3):
+            adam.step(values, gradients(step + 1), torch.tensor(active))
+    assert all(torch.equal(value[1], alone[1]) for value, alone in zip(bank, other, strict=True))
+
+
 def test_sgd_with_momentum_equals_torchs():
     bank = gradients(0, groups=1)
     theirs = [torch.nn.Parameter(value.clone()) for value in bank]

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import final
+from typing import Any, final
 
 import torch
 from jaxtyping import Bool
 from torch import Tensor
+from torch.optim.adam import adam
 from typing_extensions import override
 
 from esamp.checks import check_number
 from esamp.distillers.optimizers.base import AdamState, GroupedOptimizer, per_slot
+from esamp.functional.looking import places_if_free
 
 __all__ = ["Adam"]
 
@@ -49,6 +51,14 @@ class Adam(GroupedOptimizer):
     @override
     @torch.no_grad()
     def step(self, parameters: Sequence[Tensor], gradients: Sequence[Tensor], active: Bool[Tensor, " groups"]) -> None:
+        slots = places_if_free(active)
+        if slots is None:
+            self._step_by_masks(parameters, gradients, active)
+        elif slots:
+            self._step_in_one_pass(parameters, gradients, slots)
+
+    def _step_by_masks(self, parameters: Sequence[Tensor], gradients: Sequence[Tensor], active: Tensor) -> None:
+        """All slots at once, nothing looked at."""
         moving = active.to(self.count.dtype)
         self.count += moving
         steps = self.count.clamp_min(1)
@@ -62,6 +72,22 @@ class Adam(GroupedOptimizer):
             # m / (sqrt(v) / root + eps) with the slot's constants drawn out of the division.
             denominator = second.sqrt().add_(per_slot(self.eps * root, second))
             parameter.addcdiv_(first * per_slot(-rate * root, first), denominator)
+
+    def _step_in_one_pass(self, parameters: Sequence[Tensor], gradients: Sequence[Tensor], slots: list[int]) -> None:
+        """Each of these slots by PyTorch's fused kernel, which reads and writes everything once."""
+        kinds = (
+            parameters,
+            gradients,
+            [self.get_buffer(f"first_{index}") for index in range(len(parameters))],
+            [self.get_buffer(f"second_{index}") for index in range(len(parameters))],
+        )
+        values, slopes, first, second = ([tensor[slot] for tensor in kind for slot in slots] for kind in kinds)
+        # The kernel counts each tensor's steps by itself.
+        counts = self.count[slots].repeat(len(parameters)).unbind()
+        constants: dict[str, Any] = {"beta1": self.beta1, "beta2": self.beta2, "lr": self.lr, "eps": self.eps}
+        off: dict[str, Any] = {"weight_decay": 0.0, "amsgrad": False, "maximize": False}
+        adam(values, slopes, first, second, [], list(counts), fused=True, **constants, **off)
+        self.count[slots] += 1
 
     @override
     @torch.no_grad()

@@ -28,13 +28,12 @@ def logits(
     softcap: float | None = None,
 ) -> Float[Tensor, "rows candidates"]:
     """Dot products with the candidates' rows of W, at least float32; 0 in empty places."""
-    row, place = mask.nonzero(as_tuple=True)
-    token = ids[row, place]
+    row, token = mask.nonzero(as_tuple=True)[0], ids.masked_select(mask)
     wide = torch.promote_types(hidden.dtype, torch.float32)
-    values = (weight.index_select(0, token).to(wide) * hidden.to(wide).index_select(0, row)).sum(dim=-1)
+    values = weight.index_select(0, token).to(wide).mul_(hidden.to(wide).index_select(0, row)).sum(dim=-1)
     if bias is not None:
         values = values + bias[token].to(wide)
-    return values.new_zeros(ids.shape).index_put((row, place), finish(values, scale, softcap))
+    return values.new_zeros(ids.shape).masked_scatter_(mask, finish(values, scale, softcap))
 
 
 def error_norm(deep: Float[Tensor, "rows d"], hidden: Float[Tensor, "rows d"]) -> Float[Tensor, " rows"]:

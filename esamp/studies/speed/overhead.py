@@ -12,10 +12,9 @@ from typing import Any, final
 from esamp.callbacks import Callback
 from esamp.checks import check_integer
 from esamp.sampler import ESampSampler
-from esamp.schedulers import SynchronousScheduler
 from esamp.schedules import Schedule
 from esamp.studies.speed.pairs import Clock, Spread, Times, shares
-from esamp.studies.speed.turns import steps_of, take_turns, twin
+from esamp.studies.speed.turns import Settle, steps_of, take_turns, twin
 
 __all__ = ["Overhead", "measure_overhead", "measure_step_overhead"]
 
@@ -131,8 +130,9 @@ def measure_step_overhead(
 
     The two share the model's weights and nothing else. A pair of steps lies within a fraction of a second, so that what
     the machine does beside them hits both. Where each has its memory is not the same, and worth up to a percent; so in
-    every second pair of runs they exchange their places. What is not in a step, the setting up and the prefill, is left
-    out; whole runs (`measure_overhead`) have it.
+    every second pair of runs they exchange their places. Each has a scheduler of its own, and a step ends when that has
+    nothing left to do. What is not in a step, the setting up and the prefill, is left out; whole runs
+    (`measure_overhead`) have it.
 
     Args:
         sampler: with β = 0 it shows what is measured where nothing is.
@@ -145,16 +145,10 @@ def measure_step_overhead(
         callbacks: told of the runs of both.
 
     Raises:
-        ValueError: an argument is out of range, or the sampler's scheduler works beside the loop, so that a step's
-            work may fall into the other one's time.
+        ValueError: an argument is out of range.
     """
     check_integer("pairs", pairs, low=1)
     check_integer("max_new_tokens", max_new_tokens, low=_SHORTEST, hint="the first step and the last are not counted")
-    if not isinstance(sampler.scheduler, SynchronousScheduler):
-        raise ValueError(
-            f"scheduler must be synchronous to time single steps, got {type(sampler.scheduler).__name__}; "
-            "alternate whole runs"
-        )
     other, plain, explored, widths = twin(sampler), Times(), Times(), list[float]()
     for seed in range(pairs + 1):
         workload: dict[str, Any] = {"max_new_tokens": max_new_tokens if seed else _SHORTEST, "min_p": min_p}
@@ -187,7 +181,7 @@ def _start(
     """One generation to the full length, to be called; it notes how many candidates a row had with ESamp."""
 
     def run(*callbacks: Callback) -> None:
-        hooks = [*more, *callbacks]
+        hooks = [*more, Settle(sampler.scheduler), *callbacks]
         result = sampler.generate(prompts, n, seed=seed, beta=beta, ignore_eos=True, callbacks=hooks, **workload)
         if beta != 0:
             widths.extend(float(sample.candidates.float().mean()) for of in result.samples for sample in of)

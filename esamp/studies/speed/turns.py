@@ -14,18 +14,42 @@ from typing_extensions import override
 from esamp.callbacks import Callback, StepRecord
 from esamp.engines.huggingface.engine import HuggingFaceEngine
 from esamp.sampler import ESampSampler
+from esamp.schedulers import OverlapScheduler
 from esamp.studies.speed.pairs import Clock, Times
 
-__all__ = ["steps_of", "take_turns", "twin"]
+__all__ = ["Settle", "steps_of", "take_turns", "twin"]
 
 
 def twin(sampler: ESampSampler) -> ESampSampler:
-    """The same sampler on a second model object that shares every weight: hooks on the one are not on the other."""
+    """The same sampler on a second model object that shares every weight: hooks on the one are not on the other.
+
+    It has a scheduler of its own, so that no work of the one waits for work of the other.
+    """
     engine = sampler.engine
     weights = {id(tensor): tensor for tensor in (*engine.model.parameters(), *engine.model.buffers())}
     made = copy.copy(sampler)
     made.engine = HuggingFaceEngine(copy.deepcopy(engine.model, weights), engine.tokenizer)
+    made.scheduler = copy.copy(sampler.scheduler)
     return made
+
+
+@final
+class Settle(Callback):
+    """Waits, at the end of each step, for what the scheduler still works at: a step's work ends in the step.
+
+    To stand before the callback that hands over the turn.
+
+    Args:
+        scheduler: of the generation.
+    """
+
+    def __init__(self, scheduler: OverlapScheduler) -> None:
+        self.scheduler = scheduler
+
+    @override
+    def on_step(self, record: StepRecord) -> None:
+        # Works run in the order of their submission: this one is the last.
+        self.scheduler.wait(self.scheduler.submit(lambda: None))
 
 
 def take_turns(arms: Sequence[Callable[[Callback], object]], device: torch.device) -> list[list[tuple[float, float]]]:

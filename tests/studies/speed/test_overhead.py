@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 
 import pytest
 import torch
@@ -9,7 +11,7 @@ from esamp import Callback, ESampSampler
 from esamp.studies.speed import overhead
 from esamp.studies.speed.overhead import Overhead, measure_overhead, measure_step_overhead
 from esamp.studies.speed.pairs import Spread, Times
-from esamp.studies.speed.turns import take_turns, twin
+from esamp.studies.speed.turns import Settle, take_turns, twin
 from esamp.testing.models import tiny_model
 
 
@@ -146,7 +148,24 @@ def test_there_must_be_something_to_measure(sampler):
         measure_step_overhead(sampler, ["one two"], max_new_tokens=3)
 
 
-def test_steps_are_not_timed_where_work_runs_beside_them(tokenizer):
+def test_steps_are_timed_where_work_runs_beside_them_too(tokenizer):
     sampler = ESampSampler(tiny_model(), tokenizer, scheduler="thread")
-    with pytest.raises(ValueError, match=r"scheduler must be synchronous .* got ThreadScheduler"):
-        measure_step_overhead(sampler, ["one two"])
+    overhead = measure_step_overhead(sampler, ["one two"], n=2, max_new_tokens=6, pairs=2)
+    assert len(overhead.plain.wall) == len(overhead.explored.wall) == 8
+
+
+def test_a_step_ends_when_nothing_is_left_to_do_beside_it(tokenizer):
+    sampler = ESampSampler(tiny_model(), tokenizer, scheduler="thread")
+    other, done, records = twin(sampler), threading.Event(), []
+
+    class Keep(Callback):
+        def on_step(self, record):
+            records.append(record)
+
+    sampler.generate("one two", 1, max_new_tokens=1, callbacks=[Keep()])
+    held = other.scheduler.submit(lambda: done.wait(timeout=60))
+    work = sampler.scheduler.submit(lambda: time.sleep(0.05) or "done")
+    Settle(sampler.scheduler).on_step(records[0])
+    assert work.value() == "done"
+    done.set()  # the other one's work was not waited for
+    assert other.scheduler.wait(held)
