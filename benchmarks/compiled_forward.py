@@ -23,6 +23,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch._inductor import config
 from torch.utils.mkldnn import MkldnnLinear
 from transformers import StaticCache
 
@@ -58,13 +59,15 @@ def growing(engine: HuggingFaceEngine, rows: int, steps: int) -> Step:
 def static(model: Any, rows: int, steps: int, freezing: bool = False) -> Step:
     """Everything below the head compiled, over a cache of the whole length."""
     decoder = model.get_decoder()
-    compiled = torch.compile(decoder.forward, dynamic=False, options={"freezing": freezing})
+    compiled = torch.compile(decoder.forward, dynamic=False)
     cache = StaticCache(config=model.config, max_cache_len=PROMPT_TOKENS + steps)
     decoder(input_ids=prompt_of(rows), past_key_values=cache)
 
     def step_of(step: int) -> Tensor:
         position = torch.full((rows, 1), PROMPT_TOKENS + step)
-        hidden = compiled(input_ids=tokens_of(step, rows), position_ids=position, past_key_values=cache)
+        # As an option of torch.compile it comes too late: the graph has been captured with weights as inputs.
+        with config.patch(freezing=freezing):
+            hidden = compiled(input_ids=tokens_of(step, rows), position_ids=position, past_key_values=cache)
         return model.lm_head(hidden.last_hidden_state[:, -1])
 
     return step_of

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from unittest.mock import patch
 
@@ -28,7 +29,7 @@ from esamp.distillers.optimizers import Adafactor
 from esamp.explorer import Explorer
 from esamp.fusion import fusions
 from esamp.llm import FrozenLLM
-from esamp.schedulers import CudaStreamScheduler, OverlapScheduler
+from esamp.schedulers import CudaStreamScheduler, OverlapScheduler, SynchronousScheduler
 from esamp.testing.streams import Program, SimulatedMachine
 from esamp.testing.streams.program import Reference
 from tests.properties.bank import LANES, SOME, VOCABULARY, Step, grid, head, step
@@ -126,11 +127,21 @@ def recording(name: str, fusion: str = "beta_mix") -> Recording:
     return record(lambda scheduler: attend(explorer(SMALL[name](), scheduler, fusion)))
 
 
+def in_line(name: str, fusion: str = "beta_mix") -> list[Tensor]:
+    """What the same course says under `SynchronousScheduler`."""
+    with unread():
+        return attend(explorer(SMALL[name](), SynchronousScheduler(), fusion))
+
+
+def unread() -> AbstractContextManager[object]:
+    """While entered, the CPU's tensors stand for a device's, which the host may not read for nothing."""
+    return patch("esamp.functional.looking.free_to_look", lambda tensor: False)
+
+
 def record(run: Callable[[OverlapScheduler], list[Tensor]]) -> Recording:
     """What `run` queues on a simulated machine, and what it returns."""
     machine = SimulatedMachine()
-    # The tensors are the CPU's and stand for a device's, which the host may not read for nothing.
-    with patch("esamp.functional.looking.free_to_look", lambda tensor: False), machine:
+    with unread(), machine:
         values = run(CudaStreamScheduler(backend=machine))
         results = [machine.reference(value) for value in values]
     return Recording(machine, machine.program(), results, values)

@@ -15,12 +15,12 @@ from hypothesis import given, settings
 
 from esamp.distillers import distillers
 from esamp.fusion import fusions
-from esamp.schedulers import CudaStreamScheduler, SynchronousScheduler, cuda_stream
+from esamp.schedulers import CudaStreamScheduler, cuda_stream
 from esamp.testing.strategies import bursts
 from esamp.testing.streams import DivergedError, Program, Race, Replay, SimulatedMachine, races
 from esamp.testing.streams.program import Free, Item, Record, Wait
 from tests.properties.bank import grid, run, step
-from tests.schedulers.course import SMALL, Recording, attend, explorer, record, recording, same
+from tests.schedulers.course import SMALL, Recording, attend, explorer, in_line, record, recording, same
 
 _MAIN, _SIDE = 0, 1
 _ALL = 10**6
@@ -42,7 +42,7 @@ def test_every_distiller_has_a_small_one() -> None:
 
 @_every_distiller
 def test_the_machine_computes_what_the_synchronous_scheduler_does(name: str) -> None:
-    wanted = attend(explorer(SMALL[name](), SynchronousScheduler()))
+    wanted = in_line(name)
     assert same(recording(name).values, wanted)
     assert same(_replay(name).run(recording(name).program.order([])), wanted)
 
@@ -72,7 +72,7 @@ def test_no_event_can_be_left_out(name: str) -> None:
 def test_fusions_and_what_they_remember_are_ordered_too(fusion: str) -> None:
     taken = recording("low_rank", fusion)
     assert _texts(races(taken.program)) == []
-    assert same(taken.values, attend(explorer(SMALL["low_rank"](), SynchronousScheduler(), fusion)))
+    assert same(taken.values, in_line("low_rank", fusion))
     replay = Replay(taken.program, taken.results)
     assert all(same(replay.run(taken.program.order(order)), taken.values) for order in _EXTREMES[:2])
 

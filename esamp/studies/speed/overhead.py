@@ -96,7 +96,7 @@ def measure_overhead(
     pairs: int = 11,
     callbacks: Sequence[Callback] = (),
 ) -> Overhead:
-    """Time `generate` with β = 0 and with the sampler's β in turn, after one warm-up of each.
+    """Time `generate` with β = 0 and with the sampler's β in turn, after one warm-up of each; who goes first changes.
 
     All samples run to `max_new_tokens`, so that both do the same number of forwards of the same rows. Many short pairs
     withstand a noisy machine better than a few long ones. A sampler with β = 0 shows what is measured where nothing is.
@@ -109,10 +109,12 @@ def measure_overhead(
     for seed in range(pairs + 1):
         workload: dict[str, Any] = {"max_new_tokens": max_new_tokens, "min_p": min_p}
         start = partial(_start, prompts=prompts, n=n, seed=seed, widths=widths, more=callbacks, **workload)
-        laps = [clock.time(start(sampler, beta)) for beta in (0.0, sampler.beta)]
+        swapped = seed % 2 == 0
+        betas = (sampler.beta, 0.0) if swapped else (0.0, sampler.beta)
+        laps = [clock.time(start(sampler, beta)) for beta in betas]
         if seed:
-            plain.add(laps[0])
-            explored.add(laps[1])
+            plain.add(laps[swapped])
+            explored.add(laps[not swapped])
     return Overhead(plain, explored, len(prompts) * n * max_new_tokens, "run", _mean(widths))
 
 

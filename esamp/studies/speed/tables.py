@@ -117,13 +117,19 @@ def _overhead_row(record: Record) -> list[str]:
     result = record.result
     return [
         _model(record),
-        record.settings["distiller"] if record.settings["beta"] else "none: β = 0 on both sides",
+        _parts(record) if record.settings["beta"] else "none: β = 0 on both sides",
         _workload(record),
         f"{result['loss']:+.2%}",
         _percent(result["wall_share"]),
         _percent(result["cpu_share"]),
         f"{len(result['plain']['wall'])} of {result['unit']}s",
     ]
+
+
+def _parts(record: Record) -> str:
+    """The distiller, and the scheduler where work runs beside the loop."""
+    distiller, scheduler = (record.settings[name] for name in ("distiller", "scheduler"))
+    return distiller if scheduler == "SynchronousScheduler" else f"{distiller}, {scheduler}"
 
 
 def _generate_row(record: Record) -> list[str]:

@@ -34,7 +34,7 @@ def sampler(tokenizer):
 def test_pairs_of_runs_alternate_and_do_equal_work(sampler):
     seen = Settings()
     overhead = measure_overhead(sampler, ["one two"], n=2, max_new_tokens=5, pairs=3, callbacks=[seen])
-    assert seen.betas == [0.0, 0.5] * 4  # one pair warms up
+    assert seen.betas == [0.5, 0.0, 0.0, 0.5] * 2  # one pair warms up; who goes first changes
     assert set(seen.lengths) == {5}
     assert overhead.tokens == 10
     assert [len(times) for arm in (overhead.plain, overhead.explored) for times in (arm.wall, arm.cpu)] == [3] * 4
@@ -139,6 +139,21 @@ def test_the_two_exchange_their_places(sampler, monkeypatch):
     assert placed[2:] == [(False, 0.0), (True, 0.5), (False, 0.5), (True, 0.0)] * 2
     assert measured.plain.wall == [11, 22, 31, 42]
     assert measured.explored.wall == [12, 21, 32, 41]
+
+
+def test_each_run_is_counted_where_it_belongs_whoever_goes_first(sampler, monkeypatch):
+    class Betas:
+        def __init__(self, device):
+            pass
+
+        def time(self, beta):
+            return (beta, beta)
+
+    monkeypatch.setattr(overhead, "_start", lambda at, beta, **_: beta)
+    monkeypatch.setattr(overhead, "Clock", Betas)
+    measured = measure_overhead(sampler, ["one"], pairs=3)
+    assert measured.plain.wall == [0.0] * 3
+    assert measured.explored.wall == [0.5] * 3
 
 
 def test_there_must_be_something_to_measure(sampler):
