@@ -59,13 +59,13 @@ def growing(engine: HuggingFaceEngine, rows: int, steps: int) -> Step:
 def static(model: Any, rows: int, steps: int, freezing: bool = False) -> Step:
     """Everything below the head compiled, over a cache of the whole length."""
     decoder = model.get_decoder()
-    compiled = torch.compile(decoder.forward, dynamic=False)
+    # The option keeps the two compiled forms apart, but comes too late to freeze: the graph has its weights as inputs.
+    compiled = torch.compile(decoder.forward, dynamic=False, options={"freezing": freezing})
     cache = StaticCache(config=model.config, max_cache_len=PROMPT_TOKENS + steps)
     decoder(input_ids=prompt_of(rows), past_key_values=cache)
 
     def step_of(step: int) -> Tensor:
         position = torch.full((rows, 1), PROMPT_TOKENS + step)
-        # As an option of torch.compile it comes too late: the graph has been captured with weights as inputs.
         with config.patch(freezing=freezing):
             hidden = compiled(input_ids=tokens_of(step, rows), position_ids=position, past_key_values=cache)
         return model.lm_head(hidden.last_hidden_state[:, -1])

@@ -139,7 +139,6 @@ def test_the_overheads_of_the_readme_are_those_of_the_records() -> None:
     table = (ROOT / "README.md").read_text("utf-8").split("| distiller | 1 × 1 |")[1].split("\n\n")[0]
     rows = {
         "recursive least squares": "recursive_least_squares",
-        "the same with 256 features": "recursive_least_squares(features=256)",
         "low-rank": "low_rank",
         "the paper's MLP": "mlp",
     }

@@ -22,7 +22,16 @@ def overhead_table(records: Sequence[Record]) -> str:
 
 def generate_table(records: Sequence[Record]) -> str:
     """Against `model.generate`."""
-    head = ["model", "distiller", "prompts × n", "tokens/s, ours", "tokens/s, generate", "ratio", "peak MB, ours"]
+    head = [
+        "model",
+        "processor",
+        "distiller",
+        "prompts × n",
+        "tokens/s, ours",
+        "tokens/s, generate",
+        "ratio",
+        "peak MB, ours",
+    ]
     return _table([*head, "peak MB, generate"], [_generate_row(record) for record in records], records)
 
 
@@ -139,7 +148,8 @@ def _generate_row(record: Record) -> list[str]:
     ratio = result["speedup"]
     workload = _workload(record) + (", ragged" if record.settings["ragged"] else "")
     told = f"{ratio['median']:.2f} ({ratio['low']:.2f} … {ratio['high']:.2f})"
-    return [_model(record), record.settings["distiller"], workload, *speeds, told, *peaks]
+    where = record.computer.gpu or record.computer.cpu
+    return [_model(record), where, record.settings["distiller"], workload, *speeds, told, *peaks]
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]], records: Sequence[Record], once: bool = False) -> str:
