@@ -75,12 +75,8 @@ class Adam(GroupedOptimizer):
 
     def _step_in_one_pass(self, parameters: Sequence[Tensor], gradients: Sequence[Tensor], slots: list[int]) -> None:
         """Each of these slots by PyTorch's fused kernel, which reads and writes everything once."""
-        kinds = (
-            parameters,
-            gradients,
-            [self.get_buffer(f"first_{index}") for index in range(len(parameters))],
-            [self.get_buffer(f"second_{index}") for index in range(len(parameters))],
-        )
+        state = self.adam()
+        kinds = (parameters, gradients, state.first, state.second)
         values, slopes, first, second = ([tensor[slot] for tensor in kind for slot in slots] for kind in kinds)
         # The kernel counts each tensor's steps by itself.
         counts = self.count[slots].repeat(len(parameters)).unbind()
