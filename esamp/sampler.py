@@ -10,7 +10,7 @@ from typing import Any, Literal, final, overload
 
 import torch
 from torch import nn
-from transformers import PreTrainedTokenizerBase
+from transformers import CompileConfig, PreTrainedTokenizerBase
 from typing_extensions import override
 
 from esamp.bank import Bank
@@ -61,6 +61,8 @@ class ESampSampler(InsideGenerate, Sampler):
         domains: which prompts are of one domain, for distillers with such a level (`HierarchicalDistiller`): a
             `Sharing`, its class, or a name; None: there is one domain.
         learn_prompt: let a distiller learn from the prompt's own positions before the first token.
+        compiled: compile the model's forward of one token (`torch.compile`, a minute the first time), over a static
+            cache; a `CompileConfig` of transformers has other arguments of `torch.compile` than its own.
 
     Raises:
         TypeError: an argument is of the wrong type.
@@ -84,6 +86,7 @@ class ESampSampler(InsideGenerate, Sampler):
         sharing: Sharing | type[Sharing] | str = "per_prompt",
         domains: Sharing | type[Sharing] | str | None = None,
         learn_prompt: bool = False,
+        compiled: bool | CompileConfig = False,
     ) -> None:
         self.distiller: Distiller = distillers.build(distiller)
         self.fusion: NoveltyFusion = fusions.build(fusion)
@@ -95,7 +98,7 @@ class ESampSampler(InsideGenerate, Sampler):
         self.sharing: Sharing = sharings.build(sharing)
         self.domains: Sharing | None = None if domains is None else sharings.build(domains)
         self.learn_prompt: bool = check_flag("learn_prompt", learn_prompt)
-        self.engine: HuggingFaceEngine = HuggingFaceEngine(model, tokenizer)
+        self.engine: HuggingFaceEngine = HuggingFaceEngine(model, tokenizer, compiled)
         self.scheduler: OverlapScheduler = self.scheduler.bind(self.engine.device)
         self._check_fits()
 

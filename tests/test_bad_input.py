@@ -11,7 +11,7 @@ import jaxtyping
 import pytest
 import torch
 from torch import nn
-from transformers import PreTrainedTokenizerFast
+from transformers import CompileConfig, PreTrainedTokenizerFast
 
 from esamp import BetaMix, Distiller, ESampSampler, MLPDistiller
 from esamp.schedules import Linear
@@ -74,6 +74,15 @@ CONSTRUCTOR: list[tuple[dict[str, Any], type[Exception], tuple[str, ...]]] = [
     ({"sharing": "per_promt"}, ValueError, ("sharing must be one of", "'per_promt'", "did you mean 'per_prompt'")),
     ({"sharing": 3}, TypeError, ("sharing must be a Sharing", "got 3", "per_prompt")),
     ({"learn_prompt": "yes"}, TypeError, ("learn_prompt must be True or False", "'yes'")),
+    ({"compiled": "yes"}, TypeError, ("compiled must be True, False or a CompileConfig", "'yes'")),
+    ({"compiled": None}, TypeError, ("compiled must be True, False or a CompileConfig", "None")),
+    ({"compiled": CompileConfig(mode="fast")}, ValueError, ("compiled must hold what torch.compile takes", "fast")),
+    (
+        {"compiled": CompileConfig(options={"freezing": True})},
+        ValueError,
+        ("compiled must hold what torch.compile takes", "reduce-overhead", "freezing"),
+    ),
+    ({"compiled": CompileConfig(backend="fast")}, ValueError, ("compiled must hold what torch.compile takes", "fast")),
     ({"filtering": None}, ValueError, ("filtering must be one of", "None", "post-filter, pre-filter")),
 ]
 

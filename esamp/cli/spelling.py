@@ -22,10 +22,10 @@ from esamp.presets import preset_parts
 
 __all__ = ["SAMPLER_KEYS", "Spelling", "canonical_config", "read_yaml"]
 
-SAMPLER_KEYS = (*PARTS, "beta", "warmup", "filtering", "learn_prompt")
+SAMPLER_KEYS = (*PARTS, "beta", "warmup", "filtering", "learn_prompt", "compiled")
 """Keys of the group `sampler` that may be written without its name."""
 
-_ALWAYS_FLAGS = ("-h", "--help", "--print_config", "--sampler.learn_prompt", ALLOW_IMPORTS)
+_ALWAYS_FLAGS = ("-h", "--help", "--print_config", "--sampler.learn_prompt", "--sampler.compiled", ALLOW_IMPORTS)
 
 
 @dataclass(frozen=True)

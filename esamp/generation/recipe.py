@@ -101,6 +101,7 @@ class Recipe:
             "sharing": sharings.describe(self.sharing),
             "warmup": self.warmup,
             "filtering": "pre-filter" if self.prefilter else "post-filter",
+            "compiled": bool(self.engine.compiled),
         }
 
     def stages(self, filters: Filters) -> Iterator[str]:

@@ -76,6 +76,7 @@ def settings_of(sampler: ESampSampler, options: Any) -> dict[str, Any]:
         "memory_of_a_prompt": sampler.distiller.memory(weight.shape[1]),
         "fusion": fusions.describe(sampler.fusion),
         "scheduler": type(sampler.scheduler).__name__,
+        "compiled": bool(engine.compiled),
         "beta": name_value(sampler.beta),
         "prompts": options.prompts,
         "n": options.n,
@@ -86,8 +87,9 @@ def settings_of(sampler: ESampSampler, options: Any) -> dict[str, Any]:
 
 def title(settings: dict[str, Any]) -> str:
     """One line: model, distiller, workload."""
+    compiled = ", compiled" if settings["compiled"] else ""
     return (
-        f"{settings['model']} ({settings['dtype']}), {settings['distiller']}, "
+        f"{settings['model']} ({settings['dtype']}{compiled}), {settings['distiller']}, "
         f"{settings['prompts']} x {settings['n']} samples of {settings['max_new_tokens']} tokens:"
     )
 

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import inspect
 import reprlib
+from collections.abc import Callable
 from functools import cache, cached_property
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import Cache, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import Cache, CompileConfig, PreTrainedModel, PreTrainedTokenizerBase
 from typing_extensions import override
 
 from esamp.engines.huggingface.adapters import without_wrapper
 from esamp.engines.huggingface.final_norm import read_final_norm
+from esamp.engines.huggingface.growing_forward import GrowingForward
 from esamp.engines.huggingface.head import computes_in_half, read_head
 from esamp.engines.huggingface.last_mlp import read_last_mlp
 from esamp.engines.huggingface.sharding import check_sharding
-from esamp.engines.huggingface.taps import evaluation_mode, find_first_layer
+from esamp.engines.huggingface.static_forward import StaticForward, StaticStep
+from esamp.engines.huggingface.taps import Taps, evaluation_mode, find_first_layer
+from esamp.engines.huggingface.token_forward import TokenForward
 from esamp.engines.text import TextEngine
 from esamp.head import Head
 from esamp.llm import FrozenLLM
@@ -37,14 +41,19 @@ class HuggingFaceEngine(TextEngine):
     Args:
         model: any decoder-only `PreTrainedModel` with an LM head, also in a `PeftModel` whose layers carry the adapter.
         tokenizer: the model's tokenizer.
+        compiled: compile the forward of one token, over a static cache; a `CompileConfig` has other arguments of
+            `torch.compile` than transformers' own. False: run the model as it is, over a cache that grows.
 
     Raises:
-        TypeError: `model` is not a `PreTrainedModel`, or `tokenizer` is no tokenizer.
+        TypeError: `model` is not a `PreTrainedModel`, `tokenizer` is no tokenizer, or `compiled` neither a bool nor a
+            `CompileConfig`.
         ValueError: the model is an encoder-decoder, is split over processes, has no layers or head that can be read, or
-            cannot be decoded from a cache.
+            cannot be decoded from a cache, or from a static one where it is to be compiled.
     """
 
-    def __init__(self, model: nn.Module, tokenizer: PreTrainedTokenizerBase) -> None:
+    def __init__(
+        self, model: nn.Module, tokenizer: PreTrainedTokenizerBase, compiled: bool | CompileConfig = False
+    ) -> None:
         model = without_wrapper(model)
         if not isinstance(model, PreTrainedModel):
             raise TypeError(
@@ -75,11 +84,15 @@ class HuggingFaceEngine(TextEngine):
         self._takes_logits_to_keep = "logits_to_keep" in accepted
         # Quantised layers compute in half precision, whatever comes before and after them.
         self._half = computes_in_half(model) or getattr(model, "is_quantized", False)
-        if not self._decoding_error(padding=0) <= (_CACHE_ERROR_HALF if self._half else _CACHE_ERROR):
-            raise ValueError(
-                f"model must give the same logits with its cache as without, and {type(model).__name__} does not when "
-                "its rows are repeated; ESamp cannot decode it: use another model"
+        if not isinstance(compiled, bool | CompileConfig):
+            raise TypeError(
+                "compiled must be True, False or a CompileConfig of transformers, which holds the arguments of "
+                f"torch.compile; got {reprlib.repr(compiled)}"
             )
+        self.compiled: bool | CompileConfig = compiled
+        config = CompileConfig() if compiled is True else compiled
+        self._static_step = StaticStep(model, self.run, config) if config else None
+        self._check_decoding()
 
     @property
     def device(self) -> torch.device:
@@ -131,18 +144,56 @@ class HuggingFaceEngine(TextEngine):
             attention_mask: [rows, cached + new]; 0 for left padding.
             cache: what the last forward returned, or None.
         """
-        arguments: dict[str, Any] = {"input_ids": ids, "attention_mask": attention_mask, "use_cache": True}
-        arguments[self._cache_name] = cache
+        positions = (attention_mask.cumsum(dim=-1) - 1).clamp_min(0)[:, -ids.shape[1] :]
         if self._cache_name == "cache_params" and cache is not None:
             # The mask of a state-space model is that of the new positions alone, and no padding comes after a prompt.
-            arguments["attention_mask"] = None
+            return self.run(ids, None, positions, cache)
+        return self.run(ids, attention_mask, positions, cache)
+
+    def run(self, ids: Tensor, attention_mask: Tensor | None, positions: Tensor, cache: Any) -> tuple[Tensor, Any]:
+        """The model's own forward, by the names that it has for what it takes: as `forward`.
+
+        Args:
+            ids: the positions that are not in the cache yet, int64 [rows, new].
+            attention_mask: as the model takes it.
+            positions: of `ids`, int64 [rows, new]; 0 for padding.
+            cache: what the last forward returned, or None.
+        """
+        arguments: dict[str, Any] = {"input_ids": ids, "attention_mask": attention_mask, "use_cache": True}
+        arguments[self._cache_name] = cache
         if self._takes_positions:
-            positions = (attention_mask.cumsum(dim=-1) - 1).clamp_min(0)
-            arguments["position_ids"] = positions[:, -ids.shape[1] :]
+            arguments["position_ids"] = positions
         if self._takes_logits_to_keep:
             arguments["logits_to_keep"] = 1
         output = self.model(**arguments)
         return output.logits[:, -1].to(self.device), getattr(output, self._cache_name, None)
+
+    def token_forward(
+        self,
+        cache: Any,
+        mask: Tensor,
+        length: int,
+        prompt: Tensor,
+        on_shallow: Callable[[Tensor], None],
+        *,
+        compiled: bool = True,
+    ) -> TokenForward:
+        """The forward of one token for each row: compiled over a static cache, where the engine is to compile.
+
+        Args:
+            cache: of the prompts' prefill; it is taken over.
+            mask: attention mask of each row, int64 [rows, longest].
+            length: positions that the cache holds.
+            prompt: the prompt of each row, by its row in the cache, int64 [rows].
+            on_shallow: called with h¹ [rows, d] of each forward.
+            compiled: False: a static cache without compiled code.
+
+        Raises:
+            ValueError: the cache cannot be made static.
+        """
+        if self._static_step is None:
+            return GrowingForward(self.forward, Taps(self.model), cache, mask, length, prompt, on_shallow)
+        return StaticForward(self._static_step, cache, mask, length, prompt, on_shallow, compiled=compiled)
 
     def no_numbers(self, token: int, sample: int, prompt: int) -> ValueError:
         """To be raised where nothing can be drawn from the model's logits."""
@@ -150,6 +201,21 @@ class HuggingFaceEngine(TextEngine):
             f"model must give logits that are numbers, and {self.name!r} in {self.model.dtype} gives NaN, or none that "
             f"may be drawn, for token {token} of sample {sample} of prompts[{prompt}]; load it in float32 or bfloat16, "
             "or leave that prompt out"
+        )
+
+    def _check_decoding(self) -> None:
+        """A cache gives the logits that there are without one, or it says what to do."""
+        if self._decoding_error(padding=0) <= (_CACHE_ERROR_HALF if self._half else _CACHE_ERROR):
+            return
+        name = type(self.model).__name__
+        if self._static_step is None:
+            raise ValueError(
+                f"model must give the same logits with its cache as without, and {name} does not when "
+                "its rows are repeated; ESamp cannot decode it: use another model"
+            )
+        raise ValueError(
+            f"compiled must be False for {name}, which does not give the same logits over a static cache as "
+            "without a cache"
         )
 
     @torch.no_grad()
@@ -172,9 +238,9 @@ class HuggingFaceEngine(TextEngine):
                     f"model must have a cache to decode with, and {type(self.model).__name__} gives back "
                     f"{self._cache_name} = {cache!r}; use a decoder-only model"
                 )
-            cache.reorder_cache(moved)  # pyright: ignore[reportArgumentType]  (an int64 tensor)
             try:
-                logits, _ = self.forward(ids[moved, 3:], mask, cache)
+                with self.token_forward(cache, mask, padding + 3, moved, lambda shallow: None, compiled=False) as step:
+                    logits = step(ids[moved, 3]).logits
             except RuntimeError:
                 return float("inf")  # a cache that leaves out some of its state when it is reordered
         return float((logits.float() - wanted).norm() / wanted.norm().clamp_min(1e-12))

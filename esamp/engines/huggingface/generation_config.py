@@ -53,7 +53,7 @@ def _irrelevant(how: str, *names: str) -> dict[str, Field]:
 _PROCESSOR = "its logits processor acts on the LLM's logits, before candidates are chosen"
 _BEAMS = "beams are searched, not sampled; leave it out"
 _ASSISTED = "assisted decoding proposes tokens that ESamp has not seen; leave it out"
-_CACHE = "rows are reordered and leave a dynamic cache of ESamp's own; leave it out"
+_CACHE = "rows are repeated and leave, in a cache of ESamp's own; leave it out, or see ESampSampler(..., compiled=True)"
 _ENCODER = "it reads an encoder's input, and ESamp decodes decoder-only models; leave it out"
 _INNER = "no forward keeps the inner states of all layers, and rows leave when they end; leave it out"
 
@@ -127,7 +127,7 @@ FIELDS: Mapping[str, Field] = MappingProxyType(
     | _refused(_CACHE, "cache_implementation", neutral=(None, "dynamic"))
     | _refused(_CACHE, "cache_config")
     | _refused("prompts are prefilled in one forward; leave it out", "prefill_chunk_size")
-    | _refused("a dynamic cache cannot be compiled; compile the model itself", "compile_config")
+    | _refused("the sampler compiles: ESampSampler(..., compiled=CompileConfig(...)); leave it out", "compile_config")
     | _refused("it is an argument of generate_batch; leave it out", "continuous_batching_config")
     | _refused(_INNER, "output_attentions", "output_hidden_states", neutral=(None, False))
     | _irrelevant("only beams read it, and they are refused", "early_stopping", "length_penalty")
@@ -143,7 +143,7 @@ FIELDS: Mapping[str, Field] = MappingProxyType(
     )
     | _irrelevant("only encoder-decoders read it, and they are refused", "decoder_start_token_id")
     | _irrelevant("only static caches read it, and they are refused", "max_cache_len")
-    | _irrelevant("nothing is compiled", "disable_compile")
+    | _irrelevant("the sampler says whether anything is compiled", "disable_compile")
     | _irrelevant("where the configuration came from", "_from_model_config", "transformers_version")
 )
 """Every field of GenerationConfig; of transformers' releases known here none is left out."""

@@ -12,12 +12,13 @@ from torch import Tensor
 
 from esamp.callbacks.base import StepRecord
 from esamp.draws import GumbelDraw, TokenDraw
-from esamp.engines.huggingface.cache import expand, keep_rows, order_of_kept
+from esamp.engines.huggingface.cache import order_of_kept
 from esamp.engines.huggingface.engine import HuggingFaceEngine
 from esamp.engines.huggingface.history import NO_TOKEN, History
 from esamp.engines.huggingface.padding import left_padded
 from esamp.engines.huggingface.supervisor import Supervisor
 from esamp.engines.huggingface.taps import Taps, evaluation_mode
+from esamp.engines.huggingface.token_forward import TokenForward
 from esamp.policy import DecodePolicy
 from esamp.result import Sample
 from esamp.rows import Rows
@@ -87,23 +88,20 @@ class DecodeLoop:
         total = batch.total.to(engine.device).repeat_interleave(batch.n)
         prompt = torch.arange(len(total), device=engine.device) // batch.n
         self._drawing = batch.draw.begin(batch.seed, self._seats.sample, total, prompt)
-        self._taps = Taps(engine.model, sequences=batch.learn_prompt)
         self._step = 0
         self._learnt: int | None = None
-        self._cache: Any = None
 
     def __enter__(self) -> DecodeLoop:
         with ExitStack() as stack:
             stack.enter_context(evaluation_mode(self.engine.model))
-            stack.enter_context(self._taps)
-            self._prefill()
+            self._forward = stack.enter_context(self._prefill())
             # Nothing failed: hooks and mode stay until `__exit__`.
             self._undo = stack.pop_all()
         return self
 
     def __exit__(self, *error: Any) -> None:
         self._undo.close()
-        self._cache = None
+        del self._forward  # and with it the cache
 
     @property
     def running(self) -> bool:
@@ -127,9 +125,10 @@ class DecodeLoop:
         finished = [self._sample(int(place[i]), reason) for i, reason in enumerate(reasons) if reason]
         self._step += 1
         self.rows = self.rows.advance()
-        self._leave([i for i, reason in enumerate(reasons) if not reason])
+        kept = self._leave([i for i, reason in enumerate(reasons) if not reason])
         if self.running:
-            self._forward(drawn.tokens)
+            self._deep, logits = self._forward(drawn.tokens[kept])
+            self._logits = logits.float()
         else:
             self._write_loss()
         return StepRecord(
@@ -153,23 +152,24 @@ class DecodeLoop:
         return self.history.loss[:, step]
 
     @torch.no_grad()
-    def _prefill(self) -> None:
-        ids, self._mask = left_padded(self.batch.prompts, self.batch.max_new_tokens, self.engine.device)
-        self._length = ids.shape[1]
-        logits, self._cache = self.engine.forward(ids, self._mask[:, : self._length], None)
-        if self.batch.learn_prompt:
-            self._learn_prompt(ids)
-        prompt = self._place // self.batch.n
-        shallow = self._tapped("shallow")[prompt]
-        self._deep, self._logits = self._tapped("deep")[prompt], logits[prompt].float()
-        self._mask = self._mask[prompt]
-        expand(self._cache, prompt)
+    def _prefill(self) -> TokenForward:
+        """Begin with the prompts; the forward of what follows."""
+        ids, mask = left_padded(self.batch.prompts, self.batch.max_new_tokens, self.engine.device)
+        length, prompt = ids.shape[1], self._place // self.batch.n
+        with Taps(self.engine.model, sequences=self.batch.learn_prompt) as taps:
+            logits, cache = self.engine.forward(ids, mask[:, :length], None)
+            if self.batch.learn_prompt:
+                self._learn_prompt(ids, mask, *taps.sequences())
+            shallow, self._deep = taps.read("shallow")[prompt], taps.read("deep")[prompt]
+        self._logits = logits[prompt].float()
+        forward = self.engine.token_forward(
+            cache, mask[prompt], length, prompt, lambda shallow: self.policy.begin(shallow, self.rows)
+        )
         self.policy.begin(shallow, self.rows)
-        self._taps.on_shallow = lambda shallow: self.policy.begin(shallow, self.rows)
+        return forward
 
-    def _learn_prompt(self, ids: Tensor) -> None:
+    def _learn_prompt(self, ids: Tensor, mask: Tensor, shallow: Tensor, deep: Tensor) -> None:
         """Show the policy the prompt's positions but the last, n of each prompt at a time, in its seats' lanes."""
-        shallow, deep = self._taps.sequences()
         before_last = ids.shape[1] - 1
         seat = torch.arange(len(self._seats), device=ids.device) % self.batch.n
         for start in range(0, before_last, self.batch.n):
@@ -181,15 +181,8 @@ class DecodeLoop:
                 deep[:, chunk].flatten(0, 1),
                 ids[:, following].flatten(),
                 seats,
-                self._mask[:, chunk].flatten() > 0,
+                mask[:, chunk].flatten() > 0,
             )
-
-    def _forward(self, tokens: Tensor) -> None:
-        self._length += 1
-        logits, self._cache = self.engine.forward(
-            tokens[self._kept].unsqueeze(-1), self._mask[:, : self._length], self._cache
-        )
-        self._deep, self._logits = self._tapped("deep"), logits.float()
 
     def _finish_reasons(self, tokens: Tensor, ended: Collection[int]) -> list[str]:
         """Why each row ends with this token; empty where it goes on. The one place where the host waits for tokens.
@@ -213,13 +206,14 @@ class DecodeLoop:
             reasons[i] = reasons[i] or ("length" if last else "stop")
         return [reason or ("length" if last else "") for reason in reasons]
 
-    def _leave(self, kept: list[int]) -> None:
-        """Keep only the rows at these places of the current batch."""
-        self._kept = torch.tensor(order_of_kept(kept), dtype=torch.int64, device=self.engine.device)
+    def _leave(self, kept: list[int]) -> Tensor:
+        """Keep only the rows at these places of the current batch; the places in their new order, int64 [kept]."""
+        order = torch.tensor(order_of_kept(kept), dtype=torch.int64, device=self.engine.device)
         if len(kept) < len(self.rows):
-            self.rows, self._place, self._mask = self.rows[self._kept], self._place[self._kept], self._mask[self._kept]
+            self.rows, self._place = self.rows[order], self._place[order]
             if kept:
-                keep_rows(self._cache, self._kept)
+                self._forward.keep(order)
+        return order
 
     def _sample(self, place: int, reason: str) -> Sample:
         history, end = self.history, self._step + 1
@@ -237,12 +231,3 @@ class DecodeLoop:
             candidates=history.candidates[place, :end].clone(),
             finish_reason=reason,
         )
-
-    def _tapped(self, name: str) -> Tensor:
-        hidden = getattr(self._taps, name)
-        if hidden is None:
-            raise RuntimeError(
-                f"the tap of {name!r} saw nothing in a forward of {type(self.engine.model).__name__}: "
-                "the model bypasses its first layer's or its head's __call__"
-            )
-        return hidden

@@ -83,6 +83,7 @@ class Taps:
     """
 
     def __init__(self, model: PreTrainedModel, *, sequences: bool = False) -> None:
+        self._model = type(model).__name__
         self._first_layer = find_first_layer(model)
         self._decoder = model.get_decoder() if sequences else None
         self._sequences: list[Tensor] = []
@@ -115,6 +116,20 @@ class Taps:
                 "learn_prompt must be False for this model: between decoder and head it changes the hidden state"
             )
         return shallow, deep
+
+    def read(self, name: str) -> Float[Tensor, "rows d"]:
+        """What the tap "shallow" or "deep" saw last.
+
+        Raises:
+            RuntimeError: it saw nothing.
+        """
+        hidden: Tensor | None = getattr(self, name)
+        if hidden is None:
+            raise RuntimeError(
+                f"the tap of {name!r} saw nothing in a forward of {self._model}: "
+                "the model bypasses its first layer's or its head's __call__"
+            )
+        return hidden
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -18,7 +18,7 @@ _DEFAULTS = {
     "warmup": 1,
     "filtering": "post-filter",
 }
-_ONLY = {"draw": "gumbel", "learn_prompt": False, "domains": None}
+_ONLY = {"draw": "gumbel", "learn_prompt": False, "compiled": False, "domains": None}
 
 
 def engine_settings(arm: Arm) -> dict[str, Any]:

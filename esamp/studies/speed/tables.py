@@ -171,7 +171,9 @@ def _made(record: Record) -> str:
 
 
 def _model(record: Record) -> str:
-    return f"{record.settings['model']}, {record.settings['dtype']}"
+    settings = record.settings
+    # Records from before there was a choice do not name it.
+    return f"{settings['model']}, {settings['dtype']}{', compiled' if settings.get('compiled') else ''}"
 
 
 def _workload(record: Record) -> str:

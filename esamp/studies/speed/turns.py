@@ -28,7 +28,7 @@ def twin(sampler: ESampSampler) -> ESampSampler:
     engine = sampler.engine
     weights = {id(tensor): tensor for tensor in (*engine.model.parameters(), *engine.model.buffers())}
     made = copy.copy(sampler)
-    made.engine = HuggingFaceEngine(copy.deepcopy(engine.model, weights), engine.tokenizer)
+    made.engine = HuggingFaceEngine(copy.deepcopy(engine.model, weights), engine.tokenizer, engine.compiled)
     made.scheduler = copy.copy(sampler.scheduler)
     return made
 
