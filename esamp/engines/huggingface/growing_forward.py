@@ -7,10 +7,11 @@ from typing import Any, final
 
 from jaxtyping import Int
 from torch import Tensor
-from transformers import Cache
+from transformers import Cache, PreTrainedModel
 from typing_extensions import override
 
 from esamp.engines.huggingface.cache import expand, keep_rows
+from esamp.engines.huggingface.grouped_attention import grouped_attention
 from esamp.engines.huggingface.taps import Taps
 from esamp.engines.huggingface.token_forward import Forwarded, TokenForward
 
@@ -23,7 +24,7 @@ class GrowingForward(TokenForward):
 
     Args:
         forward: `HuggingFaceEngine.forward`.
-        taps: on the engine's model.
+        model: the engine's.
         cache: of the prompts' prefill; it is taken over.
         mask: attention mask of each row, int64 [rows, longest].
         length: positions that the cache holds.
@@ -34,14 +35,14 @@ class GrowingForward(TokenForward):
     def __init__(
         self,
         forward: Callable[[Tensor, Tensor, Any], tuple[Tensor, Any]],
-        taps: Taps,
+        model: PreTrainedModel,
         cache: Cache,
         mask: Int[Tensor, "rows longest"],
         length: int,
         prompt: Int[Tensor, " rows"],
         on_shallow: Callable[[Tensor], None],
     ) -> None:
-        super().__init__(taps)
+        super().__init__(Taps(model), grouped_attention(model))
         expand(cache, prompt)
         self._forward = forward
         self._cache = cache

@@ -36,7 +36,7 @@ class StaticRows(StaticLayer):
         self.device: torch.device = layer.device
         self.is_initialized = True
         end = int(position)
-        self._position = position.to(self.device)
+        self._position = position
         self._keys, self._values = (_filled(states, rows, end, length) for states in (layer.keys, layer.values))
         self.narrow(len(rows))
 
@@ -66,7 +66,7 @@ class StaticRows(StaticLayer):
     def move(self, moved: Int[Tensor, " k"], to: Int[Tensor, " k"]) -> None:
         """Write the rows `moved` over the rows `to`."""
         for states in (self._keys, self._values):
-            states[to.to(self.device)] = states[moved.to(self.device)]
+            states[to] = states[moved]
 
 
 def make_static(cache: Cache, rows: Int[Tensor, " rows"], position: Int[Tensor, ""], length: int) -> list[StaticRows]:
@@ -79,7 +79,7 @@ def make_static(cache: Cache, rows: Int[Tensor, " rows"], position: Int[Tensor, 
         length: positions that there may be.
 
     Raises:
-        ValueError: a layer of it is of another kind than those with keys and values of each position.
+        ValueError: a layer of it is of another kind than those with keys and values of each position, or elsewhere.
     """
     layers: list[StaticRows] = []
     for index, layer in enumerate(cache.layers):
@@ -87,6 +87,11 @@ def make_static(cache: Cache, rows: Int[Tensor, " rows"], position: Int[Tensor, 
             raise ValueError(
                 f"compiled must be False for this model, whose cache has a {type(layer).__name__}: only keys and "
                 "values of every position, on the model's device, can be put into a static cache"
+            )
+        if layer.device != position.device:
+            raise ValueError(
+                f"compiled must be False for a model that is spread over devices, and of this one layer {index} is on "
+                f"{layer.device} and the head on {position.device}"
             )
         layers.append(StaticRows(layer, rows, position, length))  # pyright: ignore[reportArgumentType]
         cache.layers[index] = layers[-1]
@@ -96,7 +101,7 @@ def make_static(cache: Cache, rows: Int[Tensor, " rows"], position: Int[Tensor, 
 def _filled(states: Tensor, rows: Tensor, end: int, length: int) -> Tensor:
     """A buffer that holds these rows of `states`, [rows, heads, positions, width], up to position `end`; then zeros."""
     buffer = states.new_zeros(len(rows), states.shape[1], length, states.shape[-1])
-    buffer[:, :, end - states.shape[-2] : end] = states[rows.to(states.device)]
+    buffer[:, :, end - states.shape[-2] : end] = states[rows]
     return buffer
 
 

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 from torch._dynamo import mark_dynamic
+from torch._dynamo.exc import BackendCompilerFailed
 from transformers import Cache, CompileConfig, PreTrainedModel
 from typing_extensions import override
 
@@ -75,6 +76,7 @@ class StaticForward(TokenForward):
         compiled: False: run the same without compiling it.
 
     Raises:
+        RuntimeError: when called: the compiler failed.
         ValueError: the cache cannot be made static.
     """
 
@@ -111,7 +113,14 @@ class StaticForward(TokenForward):
         self._tokens[:count, 0] = tokens
         torch.compiler.cudagraph_mark_step_begin()
         ids, mask, positions = self._inputs
-        logits = self._step(ids, mask, positions, self._cache)
+        try:
+            logits = self._step(ids, mask, positions, self._cache)
+        except BackendCompilerFailed as error:
+            reason = str(error.inner_exception).strip().splitlines()[0]
+            raise RuntimeError(
+                f"compiled must be False, or the compiler of CompileConfig another one, since it failed: {reason}; "
+                "on a CPU torch.compile needs g++ or clang++"
+            ) from error
         shown = [hidden[:count] for hidden in (self._taps.read("shallow"), self._taps.read("deep"), logits)]
         if self._graphs:  # the next replay of a CUDA graph writes over them
             shown = [hidden.clone() for hidden in shown]
