@@ -83,19 +83,28 @@ def make_static(cache: Cache, rows: Int[Tensor, " rows"], position: Int[Tensor, 
     """
     layers: list[StaticRows] = []
     for index, layer in enumerate(cache.layers):
-        if type(layer) not in {DynamicLayer, DynamicSlidingWindowLayer} or cache.offloading:
-            raise ValueError(
-                f"compiled must be False for this model, whose cache has a {type(layer).__name__}: only keys and "
-                "values of every position, on the model's device, can be put into a static cache"
-            )
-        if layer.device != position.device:
-            raise ValueError(
-                f"compiled must be False for a model that is spread over devices, and of this one layer {index} is on "
-                f"{layer.device} and the head on {position.device}"
-            )
-        layers.append(StaticRows(layer, rows, position, length))  # pyright: ignore[reportArgumentType]
+        layers.append(StaticRows(_plain(layer, index, cache.offloading, position.device), rows, position, length))
         cache.layers[index] = layers[-1]
     return layers
+
+
+def _plain(layer: object, index: int, offloading: bool, device: torch.device) -> DynamicLayer:
+    """The layer, if it holds keys and values of each position on this device."""
+    if (
+        not isinstance(layer, DynamicLayer)
+        or type(layer) not in {DynamicLayer, DynamicSlidingWindowLayer}
+        or offloading
+    ):
+        raise ValueError(
+            f"compiled must be False for this model, whose cache has a {type(layer).__name__}: only keys and "
+            "values of every position, on the model's device, can be put into a static cache"
+        )
+    if layer.device != device:
+        raise ValueError(
+            f"compiled must be False for a model that is spread over devices, and of this one layer {index} is on "
+            f"{layer.device} and the head on {device}"
+        )
+    return layer
 
 
 def _filled(states: Tensor, rows: Tensor, end: int, length: int) -> Tensor:
