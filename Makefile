@@ -95,6 +95,8 @@ tutorials: setup
 gpu: setup
 	$(BIN)/python -m pytest -m gpu tests/gpu
 	$(BIN)/python benchmarks/gpu.py
+	$(BIN)/esamp bench generate --no-memory --pairs 3
+	$(BIN)/esamp bench generate --no-memory --pairs 3 --compiled
 
 audit: setup
 	.ci/audit

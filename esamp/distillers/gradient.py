@@ -224,10 +224,10 @@ class GradientDistiller(Distiller):
 
 def _clip(gradients: tuple[Tensor, ...], limit: float) -> None:
     """Scale each slot's gradients in place so that their joint norm is at most `limit`; slots never mix."""
-    squares = [torch.linalg.vector_norm(g.flatten(1), dim=1).square() for g in gradients]
-    norm = torch.stack(squares).sum(dim=0).sqrt()
-    scale = (limit / norm.clamp_min(torch.finfo(norm.dtype).tiny)).clamp(max=1.0)
-    if surely_all(scale == 1):
+    norms = [torch.linalg.vector_norm(gradient.flatten(1), dim=1) for gradient in gradients]
+    norm = torch.linalg.vector_norm(torch.stack(norms), dim=0)
+    if surely_all(norm <= limit):
         return
+    scale = (limit / norm.clamp_min(torch.finfo(norm.dtype).tiny)).clamp(max=1.0)
     for gradient in gradients:
         gradient.mul_(per_slot(scale, gradient))

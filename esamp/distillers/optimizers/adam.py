@@ -43,6 +43,7 @@ class Adam(GroupedOptimizer):
 
     @override
     def setup(self, parameters: Sequence[Tensor]) -> None:
+        self._tensors = len(parameters)
         self.register_buffer("count", torch.zeros(parameters[0].shape[0], device=parameters[0].device))
         for index, parameter in enumerate(parameters):
             self.register_buffer(f"first_{index}", torch.zeros_like(parameter, dtype=torch.float32))
@@ -75,15 +76,21 @@ class Adam(GroupedOptimizer):
 
     def _step_in_one_pass(self, parameters: Sequence[Tensor], gradients: Sequence[Tensor], slots: list[int]) -> None:
         """Each of these slots by PyTorch's fused kernel, which reads and writes everything once."""
-        state = self.adam()
+        state, every = self.adam(), len(slots) == len(self.count)
         kinds = (parameters, gradients, state.first, state.second)
-        values, slopes, first, second = ([tensor[slot] for tensor in kind for slot in slots] for kind in kinds)
+        values, slopes, first, second = (
+            [part for tensor in kind for part in (tensor.unbind() if every else [tensor[slot] for slot in slots])]
+            for kind in kinds
+        )
         # The kernel counts each tensor's steps by itself.
-        counts = self.count[slots].repeat(len(parameters)).unbind()
+        counts = (self.count if every else self.count[slots]).repeat(len(parameters)).unbind()
         constants: dict[str, Any] = {"beta1": self.beta1, "beta2": self.beta2, "lr": self.lr, "eps": self.eps}
         off: dict[str, Any] = {"weight_decay": 0.0, "amsgrad": False, "maximize": False}
         adam(values, slopes, first, second, [], list(counts), fused=True, **constants, **off)
-        self.count[slots] += 1
+        if every:
+            self.count += 1
+        else:
+            self.count[slots] += 1
 
     @override
     @torch.no_grad()
@@ -93,6 +100,5 @@ class Adam(GroupedOptimizer):
 
     @override
     def adam(self) -> AdamState:
-        names = [name.removeprefix("first_") for name, _ in self.named_buffers() if name.startswith("first_")]
-        first, second = ([self.get_buffer(f"{kind}_{name}") for name in names] for kind in ("first", "second"))
+        first, second = ([self.get_buffer(f"{kind}_{i}") for i in range(self._tensors)] for kind in ("first", "second"))
         return AdamState(self.lr, self.beta1, self.beta2, self.eps, first, second, self.count)
