@@ -14,7 +14,7 @@ from esamp.cli.page import make_page, render
 from esamp.cli.page.render import check_jinja
 from esamp.cli.parsing import Parser
 from esamp.cli.quiet import quiet
-from esamp.cli.runs import Run, plain_twin, timed_run
+from esamp.cli.runs import Run, compile_first, plain_twin, timed_run
 from esamp.cli.spelling import Spelling
 from esamp.engines.huggingface.embedded import EMBEDDED_NAME
 from esamp.metrics import MiniLM, score
@@ -64,6 +64,7 @@ def run(options: Any) -> int:
         once = ", which is converted on first use: about a minute" if options.model == EMBEDDED_NAME else ""
         console.print(f"Loading {options.model}{once}", markup=False)
         sampler = make_sampler(options)
+        compile_first(sampler, options.prompts[0])
         runs = _both(sampler, options)
         for index, prompt in enumerate(options.prompts):
             show_prompt(console, prompt)

@@ -16,7 +16,7 @@ from esamp.cli.files import check_writable
 from esamp.cli.parsing import Parser
 from esamp.cli.quiet import quiet
 from esamp.cli.run_manifest import ManifestWriter
-from esamp.cli.runs import plain_twin, timed_run
+from esamp.cli.runs import compile_first, plain_twin, timed_run
 from esamp.cli.signals import exit_code
 from esamp.cli.spelling import Spelling
 from esamp.metrics import Embedder, MiniLM, score
@@ -151,6 +151,7 @@ def _generate(options: Any, lines: _Lines) -> None:
     if options.json:
         manifest = ManifestWriter(options.json, options.model, sampler.engine.model, {"prompts": prompts})
         callbacks = [JSONLWriter(options.json), manifest, lines]
+    compile_first(sampler, prompts[0])
     explored = timed_run(sampler, prompts, name, callbacks, **arguments)
     for index, (prompt, samples) in enumerate(zip(prompts, explored.result.samples, strict=True)):
         show_prompt(console, prompt)

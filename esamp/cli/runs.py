@@ -12,7 +12,7 @@ from esamp.callbacks import Callback, ProgressBar
 from esamp.result import GenerationResult
 from esamp.sampler import ESampSampler
 
-__all__ = ["Run", "plain_twin", "timed_run"]
+__all__ = ["Run", "compile_first", "plain_twin", "timed_run"]
 
 
 @dataclass(frozen=True)
@@ -53,4 +53,13 @@ def timed_run(
 def plain_twin(sampler: ESampSampler) -> ESampSampler:
     """What a sampler is compared with: the same model and distiller, the fusion and the draws of plain sampling."""
     engine = sampler.engine
-    return ESampSampler(engine.model, engine.tokenizer, distiller=sampler.distiller, sharing=sampler.sharing)
+    made = ESampSampler(engine.model, engine.tokenizer, distiller=sampler.distiller, sharing=sampler.sharing)
+    made.engine = engine  # and with it what is compiled
+    return made
+
+
+def compile_first(sampler: ESampSampler, prompt: str) -> None:
+    """Let a sampler that compiles do so before anything is timed, and say why that takes long."""
+    if sampler.engine.compiled:
+        print("compiling the model: about a minute, less if it was compiled here before", file=sys.stderr, flush=True)
+        sampler.generate(prompt, 2, max_new_tokens=2, ignore_eos=True, beta=0.0)

@@ -108,6 +108,7 @@ class Recipe:
         """What happens in one decode step, in order."""
         head = self.engine.head
         model, distiller = type(self.engine.model).__name__, type(self.distiller).__name__
+        model += ", compiled" if self.engine.compiled else ""
         scheduler, fusion = type(self.scheduler).__name__, type(self.fusion).__name__
         select = f"candidates: {filters.describe()}"
         fuse = f"fusion: {fusion} with beta = {name_value(self.beta)}, after {self.warmup} update(s) of the group"

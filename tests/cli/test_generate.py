@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 import torch
 from transformers.utils import logging
 
@@ -70,6 +71,22 @@ def test_waves_prompt_learning_and_sharing_reach_the_sampler(generate, model: st
     assert {(line["prompt"], line["index"]): line["token_ids"] for line in lines(out)} == {
         (sample.prompt, sample.index): sample.token_ids.tolist() for samples in wanted.samples for sample in samples
     }
+
+
+def test_a_compiled_model_is_compiled_before_anything_is_timed(
+    generate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    compiled: list[object] = []
+    # The real compiler has tests of its own; run-time type checks, which these here have, cannot be traced.
+    monkeypatch.setattr(torch, "compile", lambda forward, **arguments: compiled.append(arguments) or forward)
+    out = tmp_path / "out.jsonl"
+    got = generate("Hi", "--compiled", "--json", str(out))
+    assert (got.code, len(compiled)) == (0, 1)
+    assert "compiling the model" in got.err and "LlamaForCausalLM, compiled" in got.out
+    assert json.loads((tmp_path / "out.jsonl.manifest.json").read_text())["settings"]["compiled"] is True
+    plain = tmp_path / "plain.jsonl"
+    assert "compil" not in generate("Hi", "--json", str(plain)).err
+    assert [line["token_ids"] for line in lines(out)] == [line["token_ids"] for line in lines(plain)]
 
 
 def test_the_chat_template_is_used_unless_it_is_refused(generate, tmp_path: Path):
