@@ -1,9 +1,10 @@
 """What could torch.compile win? The forward of one token as the decode loop runs it, beside compiled ones and a floor.
 
-    OMP_NUM_THREADS=1 python benchmarks/compiled_forward.py [--ways packed parts decoder --n 16 --steps 40 --json FILE]
+    OMP_NUM_THREADS=1 python benchmarks/compiled_forward.py [--ways compiled decoder --dtype bfloat16 --json FILE]
 
-The ways take a step in turn. `eager` is the loop's own forward with its growing cache; `products` are the matrix
-products of the same forward alone, which a compiler leaves to the same library; `parts` compiles each layer's norms
+The ways take a step in turn. `eager` is transformers' forward with the loop's growing cache; `products` are the matrix
+products of the same forward alone, which a compiler leaves to the same library; `compiled` is what the library has;
+`parts` compiles each layer's norms
 and MLP and keeps the growing cache; `packed` compiles nothing and multiplies by weights that MKL has laid out for
 that many rows beforehand; `decoder` compiles everything below the head over a static cache; `frozen` does the same
 with inductor's `freezing`, which takes the weights for constants; `onednn` compiles nothing and multiplies by
@@ -33,7 +34,7 @@ from esamp.engines.huggingface.loading import load
 from esamp.engines.huggingface.taps import find_layers
 
 PROMPT_TOKENS, WARM_UP = 32, 3
-WAYS = ("packed", "parts", "decoder", "frozen", "onednn")
+WAYS = ("compiled", "packed", "parts", "decoder", "frozen", "onednn")
 Step = Callable[[int], Tensor | None]
 """The forward of step i; the logits, where there are any."""
 
@@ -56,6 +57,16 @@ def growing(engine: HuggingFaceEngine, rows: int, steps: int) -> Step:
     return lambda step: engine.forward(tokens_of(step, rows), mask[:, : PROMPT_TOKENS + step + 1], cache)[0]
 
 
+def compiled(name: str, dtype: str, rows: int, steps: int) -> Step:
+    """The library's own compiled forward."""
+    engine = HuggingFaceEngine(*load(name, dtype, "cpu"), compiled=True)
+    mask = torch.ones(rows, PROMPT_TOKENS + steps, dtype=torch.int64)
+    _, cache = engine.forward(prompt_of(rows), mask[:, :PROMPT_TOKENS], None)
+    forward = engine.token_forward(cache, mask, PROMPT_TOKENS, torch.arange(rows), lambda shallow: None)
+    forward.__enter__()  # for as long as the process lives
+    return lambda step: forward(tokens_of(step, rows).squeeze(1)).logits
+
+
 def static(model: Any, rows: int, steps: int, freezing: bool = False) -> Step:
     """Everything below the head compiled, over a cache of the whole length."""
     decoder = model.get_decoder()
@@ -76,7 +87,8 @@ def static(model: Any, rows: int, steps: int, freezing: bool = False) -> Step:
 def products(model: Any, rows: int) -> Step:
     """Every linear map of the model on as many rows, and nothing else."""
     maps = [module for module in model.modules() if isinstance(module, nn.Linear)]
-    inputs = {linear.in_features: torch.randn(rows, linear.in_features) for linear in maps}
+    sizes = {linear.in_features for linear in maps}
+    inputs = {size: torch.randn(rows, size, dtype=model.dtype) for size in sizes}
 
     def step_of(step: int) -> None:
         for linear in maps:
@@ -154,6 +166,7 @@ def main() -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="smollm2-135m")
+    parser.add_argument("--dtype", default="float32", help="packed, parts and onednn know float32 alone")
     parser.add_argument("--ways", nargs="*", default=WAYS, choices=WAYS)
     parser.add_argument("--prompts", type=int, default=1)
     parser.add_argument("--n", type=int, default=16)
@@ -161,8 +174,10 @@ def main() -> int:
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     rows, steps = options.prompts * options.n, options.steps
-    engine = HuggingFaceEngine(*load(options.model, "float32", "cpu"))
+    engine = HuggingFaceEngine(*load(options.model, options.dtype, "cpu"))
     ways = {"eager": growing(engine, rows, steps), "products": products(engine.model, rows)}
+    if "compiled" in options.ways:
+        ways["compiled"] = compiled(options.model, options.dtype, rows, steps)
     if "parts" in options.ways:
         ways["parts"] = growing(parts_compiled(options.model), rows, steps)
     if "packed" in options.ways:
@@ -170,11 +185,13 @@ def main() -> int:
     if "decoder" in options.ways:
         ways["decoder"] = static(engine.model, rows, steps)
     if "frozen" in options.ways:
-        ways["frozen"] = static(load(options.model, "float32", "cpu")[0], rows, steps, freezing=True)
+        ways["frozen"] = static(load(options.model, options.dtype, "cpu")[0], rows, steps, freezing=True)
     if "onednn" in options.ways:
         ways["onednn"] = growing(onednn_weights(options.model), rows, steps)
     found = measure(ways, steps)
-    print(f"{options.model}, {rows} rows, {torch.get_num_threads()} threads, torch {torch.__version__}")
+    print(
+        f"{options.model} in {options.dtype}, {rows} rows, {torch.get_num_threads()} threads, torch {torch.__version__}"
+    )
     for way, times in found.items():
         line = [f"{way:9}"]
         for clock in ("cpu", "wall"):
@@ -187,6 +204,7 @@ def main() -> int:
     if options.json:
         settings = {
             "model": options.model,
+            "dtype": options.dtype,
             "rows": rows,
             "threads": torch.get_num_threads(),
             "torch": torch.__version__,
