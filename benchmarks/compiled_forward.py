@@ -32,6 +32,7 @@ from esamp.engines.huggingface.cache import expand
 from esamp.engines.huggingface.engine import HuggingFaceEngine
 from esamp.engines.huggingface.loading import load
 from esamp.engines.huggingface.taps import find_layers
+from esamp.engines.huggingface.token_forward import Prefilled
 
 PROMPT_TOKENS, WARM_UP = 32, 3
 WAYS = ("compiled", "packed", "parts", "decoder", "frozen", "onednn")
@@ -62,7 +63,7 @@ def compiled(name: str, dtype: str, rows: int, steps: int) -> Step:
     engine = HuggingFaceEngine(*load(name, dtype, "cpu"), compiled=True)
     mask = torch.ones(rows, PROMPT_TOKENS + steps, dtype=torch.int64)
     _, cache = engine.forward(prompt_of(rows), mask[:, :PROMPT_TOKENS], None)
-    forward = engine.token_forward(cache, mask, PROMPT_TOKENS, torch.arange(rows), lambda shallow: None)
+    forward = engine.token_forward(Prefilled(cache, mask, PROMPT_TOKENS, torch.arange(rows)), lambda shallow: None)
     forward.__enter__()  # for as long as the process lives
     return lambda step: forward(tokens_of(step, rows).squeeze(1)).logits
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from transformers import DynamicCache, MistralConfig
 from transformers.cache_utils import LinearAttentionLayer
 
-from esamp.engines.huggingface.cache import order_of_kept
+from esamp.engines.huggingface.cache import moves, order_of_kept
 from esamp.engines.huggingface.static_cache import StaticRows, make_static
 
 HEADS, WIDTH, LAYERS, LENGTH, PROMPT = 2, 3, 2, 12, 5
@@ -48,9 +48,9 @@ def test_it_holds_what_a_dynamic_cache_holds(data: st.DataObject) -> None:
         assert static.get_mask_sizes(1, 0) == (LENGTH, 0)
         kept = data.draw(st.lists(st.integers(0, count - 1), unique=True, min_size=1).map(sorted))
         order = torch.tensor(order_of_kept(kept))
-        to = (order != torch.arange(len(order))).nonzero().squeeze(1)
+        moved, to = moves(order)
         for layer in layers:
-            layer.move(order[to], to)
+            layer.move(moved, to)
             layer.narrow(len(order))
         plain.reorder_cache(order)
         count = len(kept)

@@ -11,7 +11,7 @@ from transformers import Cache, DynamicCache
 from transformers.cache_utils import DynamicLayer
 from typing_extensions import override
 
-__all__ = ["expand", "keep_rows", "order_of_kept"]
+__all__ = ["expand", "keep_rows", "moves", "order_of_kept"]
 
 # Positions that are allocated together. A dynamic layer allocates, and copies, everything anew for each token.
 _ROOM = 128
@@ -92,15 +92,21 @@ def order_of_kept(kept: list[int]) -> list[int]:
     return [row if row in stay else next(movers) for row in range(count)]
 
 
+def moves(order: Int[Tensor, " rows"]) -> tuple[Int[Tensor, " k"], Int[Tensor, " k"]]:
+    """The rows that move where those at `order` go on, and the places that they move to."""
+    to = (order != torch.arange(len(order), device=order.device)).nonzero().squeeze(1)
+    return order[to], to
+
+
 def keep_rows(cache: Cache, order: Int[Tensor, " rows"]) -> None:
     """Make the rows at `order`, as `order_of_kept` gives it, the rows of a cache."""
     if not all(isinstance(layer, RoomyLayer) for layer in cache.layers):
         cache.reorder_cache(order)  # pyright: ignore[reportArgumentType]  (an int64 tensor)
         return
-    to = (order != torch.arange(len(order), device=order.device)).nonzero().squeeze(1)
+    moved, to = moves(order)
     for layer in cache.layers:
         assert isinstance(layer, RoomyLayer)
-        layer.keep(len(order), order[to], to)
+        layer.keep(len(order), moved, to)
 
 
 def _with_room(states: Tensor, rows: Tensor | None, new: int = 0) -> tuple[Tensor, Tensor]:

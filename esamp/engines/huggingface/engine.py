@@ -21,7 +21,7 @@ from esamp.engines.huggingface.last_mlp import read_last_mlp
 from esamp.engines.huggingface.sharding import check_sharding
 from esamp.engines.huggingface.static_forward import StaticForward, StaticStep
 from esamp.engines.huggingface.taps import evaluation_mode, find_first_layer
-from esamp.engines.huggingface.token_forward import TokenForward
+from esamp.engines.huggingface.token_forward import Prefilled, TokenForward
 from esamp.engines.text import TextEngine
 from esamp.head import Head
 from esamp.llm import FrozenLLM
@@ -169,22 +169,12 @@ class HuggingFaceEngine(TextEngine):
         return output.logits[:, -1].to(self.device), getattr(output, self._cache_name, None)
 
     def token_forward(
-        self,
-        cache: Any,
-        mask: Tensor,
-        length: int,
-        prompt: Tensor,
-        on_shallow: Callable[[Tensor], None],
-        *,
-        compiled: bool = True,
+        self, prefilled: Prefilled, on_shallow: Callable[[Tensor], None], *, compiled: bool = True
     ) -> TokenForward:
         """The forward of one token for each row: compiled over a static cache, where the engine is to compile.
 
         Args:
-            cache: of the prompts' prefill; it is taken over.
-            mask: attention mask of each row, int64 [rows, longest].
-            length: positions that the cache holds.
-            prompt: the prompt of each row, by its row in the cache, int64 [rows].
+            prefilled: where to go on from.
             on_shallow: called with h¹ [rows, d] of each forward.
             compiled: False: a static cache without compiled code.
 
@@ -192,8 +182,8 @@ class HuggingFaceEngine(TextEngine):
             ValueError: the cache cannot be made static.
         """
         if self._static_step is None:
-            return GrowingForward(self.forward, self.model, cache, mask, length, prompt, on_shallow)
-        return StaticForward(self._static_step, cache, mask, length, prompt, on_shallow, compiled=compiled)
+            return GrowingForward(self.forward, self.model, prefilled, on_shallow)
+        return StaticForward(self._static_step, prefilled, on_shallow, compiled=compiled)
 
     def no_numbers(self, token: int, sample: int, prompt: int) -> ValueError:
         """To be raised where nothing can be drawn from the model's logits."""
@@ -239,7 +229,8 @@ class HuggingFaceEngine(TextEngine):
                     f"{self._cache_name} = {cache!r}; use a decoder-only model"
                 )
             try:
-                with self.token_forward(cache, mask, padding + 3, moved, lambda shallow: None, compiled=False) as step:
+                prefilled = Prefilled(cache, mask, padding + 3, moved)
+                with self.token_forward(prefilled, lambda shallow: None, compiled=False) as step:
                     logits = step(ids[moved, 3]).logits
             except RuntimeError:
                 return float("inf")  # a cache that leaves out some of its state when it is reordered

@@ -7,13 +7,13 @@ from typing import Any, final
 
 from jaxtyping import Int
 from torch import Tensor
-from transformers import Cache, PreTrainedModel
+from transformers import PreTrainedModel
 from typing_extensions import override
 
 from esamp.engines.huggingface.cache import expand, keep_rows
 from esamp.engines.huggingface.grouped_attention import grouped_attention
 from esamp.engines.huggingface.taps import Taps
-from esamp.engines.huggingface.token_forward import Forwarded, TokenForward
+from esamp.engines.huggingface.token_forward import Forwarded, Prefilled, TokenForward
 
 __all__ = ["GrowingForward"]
 
@@ -25,10 +25,7 @@ class GrowingForward(TokenForward):
     Args:
         forward: `HuggingFaceEngine.forward`.
         model: the engine's.
-        cache: of the prompts' prefill; it is taken over.
-        mask: attention mask of each row, int64 [rows, longest].
-        length: positions that the cache holds.
-        prompt: the prompt of each row, by its row in the cache, int64 [rows].
+        prefilled: where to go on from.
         on_shallow: called with h¹ [rows, d] of each forward.
     """
 
@@ -36,18 +33,15 @@ class GrowingForward(TokenForward):
         self,
         forward: Callable[[Tensor, Tensor, Any], tuple[Tensor, Any]],
         model: PreTrainedModel,
-        cache: Cache,
-        mask: Int[Tensor, "rows longest"],
-        length: int,
-        prompt: Int[Tensor, " rows"],
+        prefilled: Prefilled,
         on_shallow: Callable[[Tensor], None],
     ) -> None:
         super().__init__(Taps(model), grouped_attention(model))
-        expand(cache, prompt)
+        expand(prefilled.cache, prefilled.prompt)
         self._forward = forward
-        self._cache = cache
-        self._mask = mask
-        self._length = length
+        self._cache = prefilled.cache
+        self._mask = prefilled.mask
+        self._length = prefilled.length
         self._on_shallow = on_shallow
 
     @override

@@ -18,7 +18,7 @@ from esamp.engines.huggingface.history import NO_TOKEN, History
 from esamp.engines.huggingface.padding import left_padded
 from esamp.engines.huggingface.supervisor import Supervisor
 from esamp.engines.huggingface.taps import Taps, evaluation_mode
-from esamp.engines.huggingface.token_forward import TokenForward
+from esamp.engines.huggingface.token_forward import Prefilled, TokenForward
 from esamp.policy import DecodePolicy
 from esamp.result import Sample
 from esamp.rows import Rows
@@ -162,9 +162,8 @@ class DecodeLoop:
                 self._learn_prompt(ids, mask, *taps.sequences())
             shallow, self._deep = taps.read("shallow")[prompt], taps.read("deep")[prompt]
         self._logits = logits[prompt].float()
-        forward = self.engine.token_forward(
-            cache, mask[prompt], length, prompt, lambda shallow: self.policy.begin(shallow, self.rows)
-        )
+        prefilled = Prefilled(cache, mask[prompt], length, prompt)
+        forward = self.engine.token_forward(prefilled, lambda shallow: self.policy.begin(shallow, self.rows))
         self.policy.begin(shallow, self.rows)
         return forward
 

@@ -13,10 +13,11 @@ from torch._dynamo.exc import BackendCompilerFailed
 from transformers import Cache, CompileConfig, PreTrainedModel
 from typing_extensions import override
 
+from esamp.engines.huggingface.cache import moves
 from esamp.engines.huggingface.grouped_attention import grouped_attention
 from esamp.engines.huggingface.static_cache import make_static
 from esamp.engines.huggingface.taps import Taps
-from esamp.engines.huggingface.token_forward import Forwarded, TokenForward
+from esamp.engines.huggingface.token_forward import Forwarded, Prefilled, TokenForward
 
 __all__ = ["StaticForward", "StaticStep", "rows_to_run"]
 
@@ -68,10 +69,7 @@ class StaticForward(TokenForward):
 
     Args:
         step: the engine's.
-        cache: of the prompts' prefill; it is taken over.
-        mask: attention mask of each row, int64 [rows, longest].
-        length: positions that the cache holds.
-        prompt: the prompt of each row, by its row in the cache, int64 [rows].
+        prefilled: where to go on from.
         on_shallow: called with h¹ [rows, d] of each forward.
         compiled: False: run the same without compiling it.
 
@@ -83,10 +81,7 @@ class StaticForward(TokenForward):
     def __init__(
         self,
         step: StaticStep,
-        cache: Cache,
-        mask: Int[Tensor, "rows longest"],
-        length: int,
-        prompt: Int[Tensor, " rows"],
+        prefilled: Prefilled,
         on_shallow: Callable[[Tensor], None],
         *,
         compiled: bool = True,
@@ -94,13 +89,14 @@ class StaticForward(TokenForward):
         super().__init__(step.taps, grouped_attention(step.model))
         self._step = step.compiled if compiled else step.plain
         self._on_shallow = on_shallow
-        self._count = len(prompt)
+        mask, length = prefilled.mask, prefilled.length
+        self._count = len(mask)
         self._graphs = mask.device.type == "cuda"
         filler = rows_to_run(self._count, mask.device) - self._count
         seats = torch.cat([torch.arange(self._count, device=mask.device), mask.new_zeros(filler)])
         self._position = torch.tensor(length, device=mask.device)
-        self._layers = make_static(cache, prompt[seats], self._position, mask.shape[1])
-        self._cache = cache
+        self._cache: Cache = prefilled.cache
+        self._layers = make_static(self._cache, prefilled.prompt[seats], self._position, mask.shape[1])
         self._masks = mask[seats]
         self._tokens = mask.new_zeros(len(seats), 1)
         self._positions = self._masks[:, :length].sum(1, keepdim=True)
@@ -131,9 +127,8 @@ class StaticForward(TokenForward):
 
     @override
     def keep(self, order: Int[Tensor, " kept"]) -> None:
-        to = (order != torch.arange(len(order), device=order.device)).nonzero().squeeze(1)
+        moved, to = moves(order)
         if len(to):
-            moved = order[to]
             for layer in self._layers:
                 layer.move(moved, to)
             for rows in (self._masks, self._positions):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from jaxtyping import Float, Int
@@ -11,7 +12,24 @@ from torch import Tensor
 
 from esamp.engines.huggingface.taps import Taps
 
-__all__ = ["Forwarded", "TokenForward"]
+__all__ = ["Forwarded", "Prefilled", "TokenForward"]
+
+
+@dataclass(frozen=True)
+class Prefilled:
+    """What the prefill of prompts leaves to go on from.
+
+    Attributes:
+        cache: of the prompts; whoever goes on takes it over.
+        mask: attention mask of each row, 0 for left padding, int64 [rows, longest].
+        length: positions that the cache holds.
+        prompt: the prompt of each row, by its row in the cache, int64 [rows].
+    """
+
+    cache: Any
+    mask: Int[Tensor, "rows longest"]
+    length: int
+    prompt: Int[Tensor, " rows"]
 
 
 class Forwarded(NamedTuple):
