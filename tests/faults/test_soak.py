@@ -23,7 +23,7 @@ def test_nothing_grows_drifts_or_stays_behind(distiller: Distiller, scheduler: s
     assert soak.bank.resets.shape == (SLOTS,) and soak.explorer.lanes == LANES
 
 
-def test_a_leak_a_drift_and_a_lost_slot_are_told_of() -> None:
+def test_a_leak_a_drift_and_a_lost_slot_are_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
     soak = Soak(RecursiveLeastSquaresDistiller(features=4))
     kept: list[list[int]] = []
     step = soak._step
@@ -33,7 +33,7 @@ def test_a_leak_a_drift_and_a_lost_slot_are_told_of() -> None:
         kept.extend([n] for n in range(10))
         soak.bank.distiller.get_buffer("_state")[0, 0, 0] *= 1.001
 
-    soak._step = leaky  # type: ignore[method-assign]
+    monkeypatch.setattr(soak, "_step", leaky)
     outcome: Outcome = soak.run(100)
     outcome.free -= 1
     faults = list(outcome.faults())

@@ -25,19 +25,21 @@ class StaticRows(StaticLayer):
         layer: the layer to go on from.
         rows: rows of it that are wanted, in this order; one may be wanted several times.
         position: positions that are filled, int64 []; counted on by whoever forwards.
+        filled: the same, on the host.
         length: positions that there may be.
     """
 
-    def __init__(self, layer: DynamicLayer, rows: Int[Tensor, " rows"], position: Int[Tensor, ""], length: int) -> None:
+    def __init__(
+        self, layer: DynamicLayer, rows: Int[Tensor, " rows"], position: Int[Tensor, ""], filled: int, length: int
+    ) -> None:
         super().__init__(max_cache_len=length)
         assert layer.keys is not None
         assert layer.values is not None
         self.dtype: torch.dtype = layer.dtype
         self.device: torch.device = layer.device
         self.is_initialized = True
-        end = int(position)
         self._position = position
-        self._keys, self._values = (_filled(states, rows, end, length) for states in (layer.keys, layer.values))
+        self._keys, self._values = (_filled(states, rows, filled, length) for states in (layer.keys, layer.values))
         self.narrow(len(rows))
 
     @override
@@ -82,8 +84,10 @@ def make_static(cache: Cache, rows: Int[Tensor, " rows"], position: Int[Tensor, 
         ValueError: a layer of it is of another kind than those with keys and values of each position, or elsewhere.
     """
     layers: list[StaticRows] = []
+    filled = int(position)  # once: it may have to wait for a device
     for index, layer in enumerate(cache.layers):
-        layers.append(StaticRows(_plain(layer, index, cache.offloading, position.device), rows, position, length))
+        plain = _plain(layer, index, cache.offloading, position.device)
+        layers.append(StaticRows(plain, rows, position, filled, length))
         cache.layers[index] = layers[-1]
     return layers
 
